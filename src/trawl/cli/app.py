@@ -1,0 +1,68 @@
+"""The application: its commands, and what their errors mean for the exit code."""
+
+import sys
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+
+import trawl
+from trawl.model.errors import ConfigurationError, TrawlError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+app = App(
+    name="trawl",
+    help="Keep a faithful, queryable, historised copy of a REST API, politely.\n\n"
+    "Start with `trawl run pokeapi --endpoint stat`, then ask `trawl query \"SELECT * FROM pokeapi.records\"`.",
+    version=trawl.__version__,
+    help_format="markdown",
+)
+_commands = {
+    "run": "trawl.cli.run:run",
+    "plan": "trawl.cli.plan:plan",
+    "query": "trawl.cli.query:query",
+    "status": "trawl.cli.status:status",
+    "history": "trawl.cli.history:history",
+    "sources": "trawl.cli.sources:sources",
+    "check": "trawl.cli.check:check",
+    "maintain": "trawl.cli.maintain:maintain",
+    "replica": "trawl.cli.replica:replica",
+}
+for _name, _path in _commands.items():
+    app.command(_path, name=_name)
+
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def main() -> None:
+    """Run a command and exit: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted."""
+    sys.exit(invoke(sys.argv[1:]))
+
+
+def invoke(arguments: list[str]) -> int:
+    """Run a command; the exit code."""
+    try:
+        result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        return EXIT_USAGE
+    except ConfigurationError as error:
+        _print(error)
+        return EXIT_USAGE
+    except TrawlError as error:
+        _print(error)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        errors.print("interrupted", style="yellow")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return EXIT_FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _print(error: TrawlError) -> None:
+    errors.print(f"[bold red]error:[/] ", end="")
+    errors.print(error.message, markup=False)
+    if error.remedy:
+        errors.print("  fix: ", style="bold", end="")
+        errors.print(error.remedy, markup=False)

@@ -1,0 +1,72 @@
+"""`trawl query`: ask the lake in SQL."""
+
+import sys
+from typing import Annotated, Literal
+
+import orjson
+from cyclopts import Parameter
+
+from trawl.lake import Result
+
+from .common import LakeOption, open_lake, out, parse_time, table
+
+_SHOWN = 200  # rows of a table on a terminal
+_WIDTH = 100  # characters of a value in a table
+
+
+def query(
+    sql: str,
+    *,
+    lake: LakeOption = None,
+    as_of: Annotated[str | None, Parameter(help="Answer as things stood then (ISO 8601; without a zone: UTC).")] = None,
+    format: Literal["table", "json", "csv", "parquet"] = "table",
+) -> None:
+    """Ask the lake in SQL (DuckDB's). Each source has the views records, versions, changes, runs and quarantine.
+
+    ```
+    trawl query "SELECT endpoint, count(*) FROM pokeapi.records GROUP BY 1 ORDER BY 2 DESC"
+    trawl query "SELECT label, payload->>'$.height' FROM pokeapi.records WHERE endpoint = 'pokemon'" --format csv
+    ```
+
+    Parameters
+    ----------
+    sql
+        One SELECT.
+    format
+        `json` prints one object per line; `parquet` goes to standard output, so redirect it.
+    """
+    result = open_lake(lake).query(sql, as_of=parse_time(as_of, "--as-of"))
+    match format:
+        case "table":
+            _print(result)
+        case "json":
+            for row in result.rows():
+                sys.stdout.buffer.write(orjson.dumps(row, default=_plain, option=orjson.OPT_APPEND_NEWLINE))
+            sys.stdout.buffer.flush()
+        case "csv":
+            result.write_csv(sys.stdout.buffer)
+        case "parquet":
+            result.write_parquet(sys.stdout.buffer)
+
+
+def _print(result: Result) -> None:
+    columns, rows, more = result.columns, [], 0
+    for row in result.rows():
+        if len(rows) < _SHOWN:
+            rows.append([_short(value) for value in row.values()])
+        else:
+            more += 1
+    out.print(table(columns, rows))
+    if more:
+        out.print(f"[dim]and {more:,} more rows; --format csv shows all[/]")
+
+
+def _short(value: object) -> object:
+    if value is None or isinstance(value, int | float):
+        return value
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+
+
+def _plain(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,144 @@
+"""`trawl run`: crawl a source."""
+
+import asyncio
+import json
+import sys
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from trawl.crawl import CrawlOptions, Report, crawl
+from trawl.model.errors import ConfigurationError
+from trawl.model.values import parse_duration
+from trawl.sources import load_source
+
+from .common import LakeOption, open_lake, out, table
+from .progress import progress_for
+
+
+def run(
+    source: str,
+    *,
+    lake: LakeOption = None,
+    base_url: str | None = None,
+    mode: Literal["discover", "refresh"] = "refresh",
+    endpoint: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    rate: str | None = None,
+    max_requests: int | None = None,
+    force: Annotated[bool, Parameter(negative=())] = False,
+    cache: Annotated[bool, Parameter(name="--cache", negative="--no-cache", show=False)] = True,
+    accept: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    reject: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    wait: str | None = None,
+    allow_rollback: Annotated[bool, Parameter(negative=())] = False,
+    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Crawl a source into the lake: list it, fetch what is due, commit once.
+
+    A run that was killed is taken up again by the next one. Ctrl-C is safe at any moment.
+
+    ```
+    trawl run pokeapi --endpoint stat --endpoint type
+    trawl run ./my-api.yaml --lake s3://bucket/lake --max-requests 500
+    ```
+
+    Parameters
+    ----------
+    source
+        A registered source (see `trawl sources`) or a YAML file.
+    base_url
+        Takes the place of the source's own address (also TRAWL_SOURCE_<NAME>_BASE_URL).
+    mode
+        `refresh` lists and fetches what is due; `discover` only asks what there is.
+    endpoint
+        Only this endpoint; repeatable. Children are named on their own.
+    rate
+        Requests per second, or `unlimited` (private hosts only).
+    max_requests
+        Stop asking after so many requests; what is left stays due.
+    force
+        Everything is due, still asked conditionally.
+    cache
+        `--no-cache` sends no validators: every document is received anew.
+    accept
+        Let through what a guard held of this endpoint, or take its guards away for this run; repeatable.
+    reject
+        Drop what a guard held of this endpoint; repeatable.
+    wait
+        Wait so long for another run of the source (10m); without it a second run is refused.
+    allow_rollback
+        Believe an older deploy than the lake holds.
+    json_output
+        Print the run's report as one JSON object.
+    """
+    config = load_source(source)
+    options = CrawlOptions(
+        mode=mode,
+        base_url=base_url,
+        endpoints=endpoint,
+        rate=_rate(rate),
+        max_requests=max_requests,
+        force=force,
+        no_cache=not cache,
+        accept=accept,
+        reject=reject,
+        wait=None if wait is None else _wait(wait),
+        allow_rollback=allow_rollback,
+    )
+    with progress_for(config.name, quiet=json_output and not sys.stderr.isatty()) as progress:
+        report = asyncio.run(crawl(config, open_lake(lake), options, progress=progress))
+    if json_output:
+        print(json.dumps(report.to_dict()))
+    else:
+        show(report)
+    return 0
+
+
+def show(report: Report) -> None:
+    """The report for people: endpoints with news, totals, what to do next."""
+    columns = ["listed", "new", "changed", "reordered", "unchanged", "missing", "gone", "revived", "quarantined", "failed"]
+    news = {
+        name: counts
+        for name, counts in report.endpoints.items()
+        if counts.notes or counts.held or any(getattr(counts, c) for c in columns if c not in {"listed", "unchanged"})
+    }
+    rows = [
+        [name, *(getattr(counts, column) for column in columns), "; ".join(counts.notes)]
+        for name, counts in news.items()
+    ]
+    if rows:
+        total = ["total", *(report.total(column) for column in columns), ""]
+        shown = [column for column in columns if total[1 + columns.index(column)] or column == "listed"]
+        keep = [0, *(1 + columns.index(column) for column in shown), *([len(columns) + 1] if any(r[-1] for r in rows) else [])]
+        names = ["endpoint", *columns, "notes"]
+        out.print(table([names[i] for i in keep], [[row[i] for i in keep] for row in [*rows, total]]))
+    out.print(
+        f"[bold]{report.status}[/] in {report.duration_s:.1f} s: {report.requests:,} requests, "
+        f"{report.not_modified:,} not modified, {report.bytes / 1e6:,.1f} MB, {report.retries:,} retries "
+        f"[dim](run {report.run_id})[/]"
+    )
+    if report.note:
+        out.print(f"note: {escape(report.note)}")
+    if report.held:
+        flags = " ".join(f"--accept {name}" for name in report.held)
+        out.print(f"[yellow]held:[/] {', '.join(report.held)}. Look, then: trawl run {report.source} {flags} (or --reject)")
+
+
+def _rate(text: str | None) -> float | Literal["unlimited"] | None:
+    if text is None or text == "unlimited":
+        return text
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1
+    if not 0 < rate < float("inf"):
+        raise ConfigurationError(f"--rate {text!r} is no rate", remedy="give requests per second, or 'unlimited'")
+    return rate
+
+
+def _wait(text: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigurationError(f"--wait: {error}") from None

@@ -1,0 +1,297 @@
+"""The crawl, from the lease to the commit."""
+
+import asyncio
+import secrets
+from collections import Counter, defaultdict
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from trawl.lake import HostBoard, Lake, Outcome, Plan
+from trawl.lake.lease import Lease
+from trawl.model.config import SourceConfig
+from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
+from trawl.model.records import Result
+from trawl.transport import Client, Clock, CoolDown
+from trawl.transport.auth import SecretLoader
+
+from . import holds
+from .fetch import Fetcher, traffic_of
+from .options import CrawlOptions, resolve
+from .planning import Context, adopt, check_keys, make_plan
+from .progress import Progress, Quiet
+from .report import EndpointReport, Report
+
+_SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
+_POLL = 5  # seconds between two looks at the shared cool-down
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def crawl(
+    source: SourceConfig,
+    lake: Lake,
+    options: CrawlOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    clock: Clock = utc_now,
+    load_block: SecretLoader | None = None,
+) -> Report:
+    """Crawl a source into a lake, once: one run, at most one commit.
+
+    Raises:
+        ConfigurationError: something is wrong that can be known before the first request, or the host is unreachable.
+        LeaseHeld: another run is writing this source.
+        GuardTripped: too much failed; nothing was committed, finished shards are kept.
+        LakeError: the lake cannot be read or written; it is as it was.
+    """
+    options = options or CrawlOptions()
+    progress = progress or Quiet()
+    target = resolve(source, options)
+    part = lake.source(source.name)
+    part.log.snapshot()  # a newer format is refused before anything is written
+    lake.store.make()
+    started = clock()
+    run = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    lease = part.lease(run, clock)
+    await _take(lease, options, progress, clock)
+    try:
+        snapshot = await asyncio.to_thread(part.log.make)
+        facts = part.facts(snapshot)
+        check_keys(source, facts)
+        context = Context(run, started, source, target, options, part, snapshot, facts, clock, progress)
+        if decided := await asyncio.to_thread(holds.decide, context, lease):
+            return decided
+        return await _run(context, lake, lease, load_block)
+    finally:
+        await asyncio.to_thread(lease.release)
+
+
+async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: Clock) -> None:
+    """Take the lease; wait for another writer only where that was asked for."""
+    until = None if options.wait is None else clock() + options.wait
+    while True:
+        try:
+            await asyncio.to_thread(lease.take)
+        except LeaseHeld as error:
+            if until is None or clock() >= until:
+                raise
+            progress.say(f"waiting: {error.message}")
+            await asyncio.sleep(2)
+        else:
+            return
+
+
+async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoader | None) -> Report:
+    board = HostBoard(lake.store, context.source.host)
+
+    async def publish(until: datetime) -> None:
+        context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")
+        await asyncio.to_thread(board.publish, until)
+
+    cool_down = CoolDown(context.clock, publish)
+    plan = await asyncio.to_thread(adopt, context)
+    if plan is not None:
+        context = replace(context, run=plan.run)
+        context.progress.say(f"going on with run {plan.run} of {plan.created_at}")
+    client = Client(
+        source=context.source,
+        base_url=context.target.base_url,
+        clock=context.clock,
+        cool_down=cool_down,
+        requests_per_second=context.target.requests_per_second,
+        connections=context.target.connections,
+        budget=context.options.max_requests,
+        load_block=load_block,
+    )
+    async with client:
+        poll = asyncio.create_task(_listen(cool_down, board))
+        try:
+            plan = plan or await make_plan(context, client)
+            if plan is None:
+                return _ended(context, client, "no change")
+            outcomes = await _fetch(context, client, plan)
+        except BaseException as error:
+            _record_failure(context, client, error)
+            raise
+        finally:
+            poll.cancel()
+    return await asyncio.to_thread(_commit, context, client, plan, outcomes, lease)
+
+
+async def _listen(cool_down: CoolDown, board: HostBoard) -> None:
+    """Learn of the cool-downs that other runs and pods have met."""
+    while True:
+        cool_down.learn(await asyncio.to_thread(board.cool_down))
+        await asyncio.sleep(_POLL)
+
+
+async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
+    """Fetch what is left of the plan, parents before their children."""
+    done = await asyncio.to_thread(context.lake.runs.outcomes, plan.run)
+    failed: Counter[str] = Counter()
+    for outcome in done.values():
+        for endpoint, results in outcome.results.items():
+            failed[endpoint] += results.get(Result.FAILED, 0) + results.get(Result.QUARANTINED, 0)
+    if done:
+        context.progress.say(f"{len(done)} of {len(plan.shards)} shards are finished already")
+
+    def on_result(endpoint: str, result: Result) -> None:
+        context.progress.advance(result)
+        if result in {Result.FAILED, Result.QUARANTINED}:
+            failed[endpoint] += 1
+            _check_failures(context.source, plan, failed, endpoint)
+
+    fetcher = Fetcher(
+        run=plan.run,
+        source=context.source,
+        lake=context.lake,
+        client=client,
+        clock=context.clock,
+        token=plan.facts.get("token", {}).get("value"),
+        conditional=not context.options.no_cache,
+        believe_older=context.options.allow_rollback,
+        parent_paths=partial(context.lake.parent_paths, context.snapshot, plan.run),
+        on_result=on_result,
+    )
+    context.progress.begin(sum(shard.records for shard in plan.shards if shard.number not in done))
+    for level in sorted({shard.level for shard in plan.shards}):
+        todo = iter([shard for shard in plan.shards if shard.level == level and shard.number not in done])
+
+        async def work(todo=todo) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+            for shard in todo:
+                done[shard.number] = await fetcher.fetch(shard.number)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(_SHARDS_AT_ONCE):
+                    group.create_task(work())
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+    return [done[number] for number in sorted(done)]
+
+
+def _check_failures(source: SourceConfig, plan: Plan, failed: Counter[str], endpoint: str) -> None:
+    """The guard against a broken API: more failures than it allows end the run, as soon as that is certain."""
+    guard = source.endpoints[endpoint].guards.failed
+    due = plan.endpoints[endpoint].get("due", 0)
+    if guard.exceeded(failed[endpoint], due):
+        raise GuardTripped(
+            f"{endpoint}: {failed[endpoint]} of {due} due records failed: nothing is committed",
+            remedy="see `trawl status`; the next run within a day goes on with the shards that are finished",
+        )
+
+
+def _first(errors: BaseExceptionGroup) -> BaseException:
+    """The error to report of several tasks that ended together: ours before others, never a mere cancellation."""
+    leaves: list[BaseException] = []
+    stack: list[BaseException] = [errors]
+    while stack:
+        error = stack.pop()
+        if isinstance(error, BaseExceptionGroup):
+            stack.extend(error.exceptions)
+        else:
+            leaves.append(error)
+    return next((error for error in leaves if isinstance(error, TrawlError)), leaves[0])
+
+
+def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome], lease: Lease) -> Report:
+    """Line 7: the manifest, then everything at once."""
+    results: dict[str, Counter[str]] = defaultdict(Counter)
+    for outcome in outcomes:
+        for endpoint, counts in outcome.results.items():
+            results[endpoint].update(counts)
+    held = dict(plan.held)
+    endpoints: dict[str, EndpointReport] = {}
+    for name, counts in plan.endpoints.items():
+        endpoints[name] = _endpoint_report(context, name, counts, results[name], held)
+    files = [file for outcome in outcomes for file in outcome.files]
+    for name, hold in held.items():
+        hold.setdefault("files", [asdict(file) for file in files if file.endpoint == name])
+    changed_held = {name for name in held if name not in plan.held}
+    files = [*plan.files, *(file for file in files if file.endpoint not in changed_held)]
+    report = _report(context, client, "held" if held else "done", endpoints, plan)
+    left = sum(outcome.unfetched for outcome in outcomes) + sum(
+        max(0, counts.get("due", 0)) for counts in plan.endpoints.values() if plan.mode == "refresh"
+    ) - sum(shard.records for shard in plan.shards)
+    if plan.mode == "refresh" and left > 0:
+        report.note = f"the request budget is spent: {left} records stay due"
+    writer = context.lake.log.writer(plan.run, "run")
+    context.lake.write_run(writer, plan.run, context.clock(), plan.facts)
+    files += writer.close()
+    lease.check()
+    context.lake.runs.save_manifest(report.to_dict() | {"committed": True, "holds": held})
+    try:
+        context.lake.log.commit(context.snapshot, plan.run, files)
+    except StaleCommit as error:
+        _record_failure(context, client, error)
+        raise
+    context.lake.runs.drop_plan(plan.run)
+    return report
+
+
+def _endpoint_report(
+    context: Context, name: str, counts: dict[str, object], results: Counter[str], held: dict[str, dict[str, object]]
+) -> EndpointReport:
+    report = EndpointReport(
+        listed=int(str(counts.get("listed", 0))),
+        new=int(str(counts.get("found", 0))) if context.options.mode == "discover" else results[Result.NEW],
+        changed=results[Result.CHANGED],
+        reordered=results[Result.REORDERED],
+        unchanged=results[Result.UNCHANGED],
+        missing=int(str(counts.get("missing", 0))),
+        gone=int(str(counts.get("gone", 0))) + results[Result.GONE],
+        revived=int(str(counts.get("revived", 0))),
+        quarantined=results[Result.QUARANTINED],
+        failed=results[Result.FAILED],
+        held=name in held,
+        due=int(str(counts.get("due", 0))),
+        notes=list(counts.get("notes", [])),  # type: ignore[call-overload]
+    )
+    guard = context.source.endpoints[name].guards.changed
+    if guard.exceeded(report.changed, max(report.listed, report.changed)):
+        reason = f"{report.changed} of {report.listed} records changed"
+        report.notes.append(f"mass change: {reason}")
+        context.progress.warn(f"{name}: mass change: {reason}")
+        if guard.action == "hold" and name not in context.options.accept:
+            held[name] = {"reason": reason}
+            report.held = True
+    return report
+
+
+def _report(
+    context: Context, client: Client, status: str, endpoints: dict[str, EndpointReport], plan: Plan | None = None
+) -> Report:
+    traffic = traffic_of(client)
+    return Report(
+        run_id=context.run,
+        source=context.source.name,
+        mode=context.options.mode,
+        status=status,
+        started_at=context.started_at,
+        finished_at=context.clock(),
+        endpoints=endpoints,
+        source_version=(plan.facts if plan else context.facts).get("token", {}).get("value"),
+        **traffic,
+    )
+
+
+def _ended(context: Context, client: Client, status: str, note: str | None = None) -> Report:
+    """A run that ends without a commit leaves only its manifest."""
+    report = _report(context, client, status, {name: EndpointReport() for name in context.target.endpoints})
+    report.note = note
+    context.lake.runs.save_manifest(report.to_dict() | {"committed": False, "holds": {}})
+    return report
+
+
+def _record_failure(context: Context, client: Client, error: BaseException) -> None:
+    """Leave a trace of a run that failed, if the lake can still take one."""
+    status = "failed" if isinstance(error, Exception) else "interrupted"
+    if isinstance(error, GuardTripped):
+        status = "aborted"
+    try:
+        _ended(context, client, status, str(error) or type(error).__name__)
+    except TrawlError:
+        context.progress.warn("the lake cannot even take the note that this run failed")

@@ -1,0 +1,213 @@
+"""One shard: ask for its records, decide each, write the rows. Runs on a laptop or in a pod of its own alike."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from trawl.lake import LogWriter, Outcome, SourceLake
+from trawl.model.canonical import parse
+from trawl.model.classify import Action, remaining_age
+from trawl.model.config import SourceConfig
+from trawl.model.decide import Rules, settle, unfetched
+from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable
+from trawl.model.keys import fields_of, fill, scalar
+from trawl.model.records import Answer, Failure, Prior, Refusal, Result
+from trawl.transport import Client, Clock, Response
+
+from .listing import version_of
+
+_SHOWN_FAILURES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """Fetches shards of one run.
+
+    Attributes:
+        conditional: whether validators are sent.
+        parent_paths: the paths that stand in the parents' records, by key; asked for by (parent, template, keys).
+        on_result: told of every record that is done; may raise to end the run.
+    """
+
+    run: str
+    source: SourceConfig
+    lake: SourceLake
+    client: Client
+    clock: Clock
+    token: str | None
+    conditional: bool
+    believe_older: bool
+    parent_paths: Callable[[str, str, list[str]], dict[str, str]]
+    on_result: Callable[[str, Result], None]
+
+    async def fetch(self, shard: int) -> Outcome:
+        """Fetch one shard and store its outcome; the rows stay uncommitted."""
+        priors = await asyncio.to_thread(self.lake.runs.read_shard, self.run, shard)
+        work = _Work(self, self.lake.log.writer(self.run, f"{shard:06d}"), self._rules(priors))
+        work.paths = await asyncio.to_thread(self._paths, priors)
+        todo = iter(priors)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self.client.connections, len(priors))):
+                group.create_task(work.through(todo))
+        files = await asyncio.to_thread(work.writer.close)
+        results = {endpoint: dict(counts) for endpoint, counts in work.results.items()}
+        outcome = Outcome(shard, files, results, {}, work.left, work.failures[:_SHOWN_FAILURES])
+        await asyncio.to_thread(self.lake.runs.save_outcome, self.run, outcome)
+        return outcome
+
+    def _rules(self, priors: list[Prior]) -> dict[str, Rules]:
+        return {
+            name: Rules(
+                run=self.run,
+                unordered=self.source.endpoints[name].unordered_paths,
+                tombstone_after=self.source.endpoints[name].guards.tombstone_after,
+                token=self.token,
+                believe_older=self.believe_older,
+            )
+            for name in {prior.endpoint for prior in priors}
+        }
+
+    def _paths(self, priors: list[Prior]) -> dict[tuple[str, str], str]:
+        """The paths that only the parents' records tell, of the children in this shard."""
+        wanted: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        for prior in priors:
+            config = self.source.endpoints[prior.endpoint]
+            if prior.locator is None and config.parent and config.detail and "{parent." in config.detail.path:
+                wanted[prior.endpoint, config.parent, config.detail.path].append(prior.key)
+        return {
+            (endpoint, key): path
+            for (endpoint, parent, template), keys in wanted.items()
+            for key, path in self.parent_paths(parent, template, keys).items()
+        }
+
+
+class _Work:
+    """A shard in progress."""
+
+    def __init__(self, fetcher: Fetcher, writer: LogWriter, rules: dict[str, Rules]) -> None:
+        self.fetcher, self.writer, self.rules = fetcher, writer, rules
+        self.paths: dict[tuple[str, str], str] = {}
+        self.results: dict[str, Counter[str]] = defaultdict(Counter)
+        self.failures: list[str] = []
+        self.left = 0
+        self._writing = asyncio.Lock()
+
+    async def through(self, todo: Iterator[Prior]) -> None:
+        """Work off records until none is left; several of these share one iterator."""
+        for prior in todo:
+            answer = await self._ask(prior)
+            if answer is None:
+                self.left += 1
+                row = unfetched(prior, self.fetcher.clock())
+                if row is not None:
+                    self.writer.add(row)
+                continue
+            settled = settle(prior, answer, self.rules[prior.endpoint])
+            if isinstance(answer, Failure) or settled.row.reason:
+                self.failures.append(f"{prior.endpoint}/{prior.key}: {settled.row.reason}")
+            self.results[prior.endpoint][settled.result] += 1
+            if self.writer.add(settled.row):
+                async with self._writing:
+                    await asyncio.to_thread(self.writer.flush, self.writer.take())
+            self.fetcher.on_result(prior.endpoint, settled.result)
+
+    async def _ask(self, prior: Prior) -> Answer | Refusal | Failure | None:
+        fetcher = self.fetcher
+        config = fetcher.source.endpoints[prior.endpoint]
+        if prior.body is not None:
+            return self._item(prior, prior.body)
+        assert config.detail is not None
+        path = prior.locator or self.paths.get((prior.endpoint, prior.key))
+        if path is None:
+            if any(field.startswith(("parent.", "item.")) for field in fields_of(config.detail.path)):
+                return Failure(fetcher.clock(), "no path: its parent's record does not name one")
+            path = fill(config.detail.path, endpoint=prior.endpoint, key=prior.key, label=prior.label)
+        conditional = fetcher.conditional and prior.version > 0
+        try:
+            response = await fetcher.client.get(
+                path,
+                params=config.detail.params or None,
+                etag=prior.etag if conditional else None,
+                last_modified=prior.last_modified if conditional else None,
+            )
+        except BudgetSpent:
+            return None
+        except (Retriable, Skippable) as error:
+            return Failure(fetcher.clock(), error.message)
+        return await self._read(prior, path, response)
+
+    async def _read(self, prior: Prior, path: str, response: Response) -> Answer | Refusal | Failure:
+        fetcher = self.fetcher
+        age = remaining_age(response.headers)
+        stale_until = None if age is None else response.at + age
+        version, order = version_of(fetcher.source.version_token, response.headers)
+        match response.action:
+            case Action.GONE:
+                return Refusal(response.at, response.status, stale_until)
+            case Action.NOT_MODIFIED if prior.version > 0:
+                return Answer(
+                    response.at, None, etag=response.headers.get("etag"), locator=path,
+                    source_version=version, source_order=order, stale_until=stale_until,
+                )
+            case Action.OK:
+                try:
+                    return self._document(prior, path, response, version, order)
+                except BrokenBody as error:
+                    return await self._quarantine(prior, response, error.message)
+            case Action.QUARANTINE:
+                return await self._quarantine(prior, response, f"no document: status {response.status}")
+            case _:
+                return Failure(response.at, f"refused: the API answers {response.status}", stale_until)
+
+    def _document(
+        self, prior: Prior, path: str, response: Response, version: str | None, order: int | None
+    ) -> Answer:
+        config = self.fetcher.source.endpoints[prior.endpoint]
+        if response.headers.get("content-type", "").startswith("text/html"):
+            raise BrokenBody("not JSON: the answer is an HTML page")
+        value = parse(response.body)
+        config.contract.check(value, prior.key)
+        age = remaining_age(response.headers)
+        return Answer(
+            response.at,
+            response.body,
+            value,
+            label=scalar(value, config.label) if config.label else None,
+            locator=path,
+            etag=response.headers.get("etag"),
+            last_modified=response.headers.get("last-modified"),
+            source_version=version,
+            source_order=order,
+            stale_until=None if age is None else response.at + age,
+        )
+
+    def _item(self, prior: Prior, body: bytes) -> Answer | Failure:
+        """A list-only endpoint's record: the list has brought it already."""
+        config = self.fetcher.source.endpoints[prior.endpoint]
+        at = self.fetcher.clock()
+        value = parse(body)
+        try:
+            config.contract.check(value, prior.key)
+        except BrokenBody as error:
+            return Failure(at, f"quarantine: {error.message}", quarantined=True)
+        return Answer(at, body, value, label=prior.label)
+
+    async def _quarantine(self, prior: Prior, response: Response, reason: str) -> Failure:
+        await asyncio.to_thread(
+            self.fetcher.lake.runs.quarantine,
+            self.fetcher.run,
+            prior.endpoint,
+            prior.key,
+            reason=reason,
+            status=response.status,
+            headers=response.headers,
+            body=response.body,
+            at=response.at,
+        )
+        return Failure(response.at, f"quarantine: {reason}", quarantined=True)
+
+
+def traffic_of(client: Client) -> dict[str, int]:
+    """The client's traffic as plain numbers."""
+    return asdict(client.traffic)

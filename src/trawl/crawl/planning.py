@@ -1,0 +1,361 @@
+"""Lines 2 to 4 of the crawl: ask the version token, list, decide what is due, store the plan."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from trawl.lake import EndpointCount, EndpointRule, ListingState, Plan, Planner, Shard, Snapshot, SourceLake, Token
+from trawl.model.canonical import parse
+from trawl.model.classify import Action
+from trawl.model.config import SourceConfig, VersionToken
+from trawl.model.errors import BrokenBody, ConfigurationError, Retriable, Skippable
+from trawl.model.keys import scalar
+from trawl.model.version import order_of
+from trawl.transport import Client, Clock
+
+from .fetch import traffic_of
+from .listing import Absent, Kept, Listed, Listing, Unchanged, list_endpoint
+from .options import CrawlOptions, Target
+from .progress import Progress
+
+ADOPTABLE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The version token as this run knows it, with the instant of its first sighting."""
+
+    value: str
+    order: int | None
+    first_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all of one run's steps need."""
+
+    run: str
+    started_at: datetime
+    source: SourceConfig
+    target: Target
+    options: CrawlOptions
+    lake: SourceLake
+    snapshot: Snapshot
+    facts: dict[str, Any]
+    clock: Clock
+    progress: Progress
+
+
+def fingerprint_of(context: Context) -> str:
+    """The hash of all that shapes a plan: only a run of the same wishes may adopt it."""
+    options = context.options
+    wishes = (context.source.model_dump_json(), context.target.base_url, context.target.endpoints, options.mode,
+              options.force, options.no_cache, options.max_requests, options.allow_rollback, sorted(options.accept))
+    return hashlib.sha256(repr(wishes).encode()).hexdigest()[:16]
+
+
+def key_hashes(source: SourceConfig) -> dict[str, str]:
+    """By endpoint, the hash of its key policy: stored keys are only good under the policy that made them."""
+    return {name: _hash(config.key.model_dump_json()) for name, config in source.endpoints.items() if config.parent is None}
+
+
+def rule_hashes(source: SourceConfig) -> dict[str, str]:
+    """By endpoint, the hash of its semantic rules."""
+    return {name: _hash(sorted(config.unordered)) for name, config in source.endpoints.items()}
+
+
+def check_keys(source: SourceConfig, facts: dict[str, Any]) -> None:
+    """Raise ConfigurationError where a key policy is no longer the one that the lake's keys were made with."""
+    before = facts.get("keys", {})
+    for name, now in key_hashes(source).items():
+        if before.get(name, now) != now:
+            raise ConfigurationError(
+                f"source {source.name!r}, endpoint {name!r}: its key policy has changed, and the lake holds keys of "
+                "the old one",
+                remedy=f"restore `key`, or crawl into another lake; `trawl rekey {source.name}` will move this one",
+            )
+
+
+async def make_plan(context: Context, client: Client) -> Plan | None:
+    """Decide what this run does and store it; None where nothing is to do and nothing was learnt."""
+    token = await _ask_token(context, client)
+    known = await asyncio.to_thread(context.lake.listings, context.snapshot)
+    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at)
+    try:
+        if token is not None and not context.options.force and await asyncio.to_thread(_settled, context, planner, token, known):
+            context.progress.say(f"version {token.value}: unchanged and settled, nothing is due")
+            return None
+        listings = await _list_all(context, client, known)
+        return await asyncio.to_thread(_plan, context, client, planner, token, known, listings)
+    finally:
+        planner.close()
+
+
+def adopt(context: Context) -> Plan | None:
+    """The unfinished plan that this run may go on with; others are given up, visibly."""
+    found = None
+    wanted, now = fingerprint_of(context), context.started_at
+    for plan in context.lake.runs.plans():
+        reason = _unfit(plan, wanted, context.snapshot.version, now)
+        if context.lake.log.holds(plan.run):
+            reason = "its run is in the log already"
+        if reason is None and found is None:
+            found = plan
+            continue
+        context.progress.say(f"run {plan.run}: its unfinished plan is given up: {reason or 'an older one is finished'}")
+        context.lake.runs.drop_plan(plan.run)
+    return found
+
+
+def _unfit(plan: Plan, wanted: str, version: int, now: datetime) -> str | None:
+    if plan.config != wanted:
+        return "it was made with another configuration"
+    if plan.base != version:
+        return "the log has moved on since"
+    if now - datetime.fromisoformat(plan.created_at) > ADOPTABLE:
+        return "it is older than a day"
+    return None
+
+
+async def _ask_token(context: Context, client: Client) -> Seen | None:
+    """Ask the version token. An older deploy than the known one is not believed; an unreadable answer is no token."""
+    config = context.source.version_token
+    if config is None:
+        return None
+    stored = context.facts.get("token")
+    known = None if stored is None else Seen(stored["value"], stored["order"], datetime.fromisoformat(stored["first_seen"]))
+    try:
+        response = await client.get(config.path)
+        if response.action is not Action.OK:
+            raise BrokenBody(f"it answers {response.status}")
+        document = parse(response.body)
+        value = scalar(document, config.field)
+        if value is None:
+            raise BrokenBody(f"it has no {config.field!r}")
+    except (Retriable, Skippable) as error:
+        context.progress.warn(f"the version token {config.path} tells nothing: {error.message}")
+        return None
+    order = order_of(scalar(document, config.order)) if config.order else None
+    if known is not None and value == known.value:
+        return known
+    if known is not None and _is_older(order, known.order) and not context.options.allow_rollback:
+        context.progress.warn(
+            f"the API serves an older deploy ({value}) than the lake holds ({known.value}): what is older is not "
+            "believed; if the API really went back, use --allow-rollback"
+        )
+        return known
+    return Seen(value, order, response.at)
+
+
+def _is_older(order: int | None, known: int | None) -> bool:
+    return order is not None and known is not None and order < known
+
+
+def _settled(
+    context: Context, planner: Planner, token: Seen, known: dict[str, ListingState]
+) -> bool:
+    """Whether the lists stand verified under this token and (for a refresh) no record is due."""
+    config = context.source.version_token
+    assert config is not None
+    for name in context.target.endpoints:
+        if context.source.endpoints[name].list is not None and not _verified(known.get(name), token, config):
+            return False
+    counts = planner.decide(_rules(context, listed=set()), [], token=_planner_token(context, token), force=False)
+    return context.options.mode == "discover" or not any(count.due for count in counts.values())
+
+
+def _verified(state: ListingState | None, token: Seen, config: VersionToken) -> bool:
+    if state is None:
+        return False
+    return state.source_version == token.value or state.valid_from >= token.first_seen + config.max_age
+
+
+async def _list_all(context: Context, client: Client, known: dict[str, ListingState]) -> list[Listing]:
+    """List the chosen endpoints side by side; the client keeps the pace."""
+    names = [name for name in context.target.endpoints if context.source.endpoints[name].list is not None]
+    context.progress.say(f"listing {len(names)} endpoints")
+    options = context.options
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(
+                list_endpoint(
+                    client,
+                    context.source,
+                    name,
+                    known.get(name),
+                    conditional=not options.no_cache,
+                    believe_older=options.allow_rollback,
+                )
+            )
+            for name in names
+        ]
+    return [task.result() for task in tasks]
+
+
+def _plan(
+    context: Context,
+    client: Client,
+    planner: Planner,
+    token: Seen | None,
+    known: dict[str, ListingState],
+    listings: list[Listing],
+) -> Plan | None:
+    options, runs = context.options, context.lake.runs
+    endpoints: dict[str, dict[str, Any]] = {name: {"notes": []} for name in context.target.endpoints}
+    listed = {listing.endpoint: listing for listing in listings if isinstance(listing, Listed)}
+    held: dict[str, dict[str, Any]] = {}
+    absent = [listing for listing in listings if isinstance(listing, Absent)]
+    tables = {name: listing.table for name, listing in listed.items()}
+    planner_token = _planner_token(context, token)
+
+    def decide() -> dict[str, EndpointCount]:
+        return planner.decide(
+            _rules(context, listed={*tables, *gone}), list(tables.values()), token=planner_token, force=options.force
+        )
+
+    # An endpoint that vanished as a whole is a listing without keys: the guard below holds it.
+    gone = {listing.endpoint for listing in absent}
+    counts = decide()
+    for listing in listings:
+        _note(context, listing, counts[listing.endpoint], endpoints[listing.endpoint])
+    for name, count in counts.items():
+        guard = context.source.endpoints[name].guards.missing
+        if name not in options.accept and guard.exceeded(count.lost, count.known):
+            held[name] = {"reason": f"{count.lost} of {count.known} records are missing from the list"}
+    if held:
+        _hold(context, planner, held, listed)
+        for name in held:
+            tables.pop(name, None)
+            gone.discard(name)
+        counts = decide()
+    planner.cut(limit=0 if options.mode == "discover" else _limit(options, client))
+    writer = context.lake.log.writer(context.run, "listing")
+    for listing in listings:
+        if listing.endpoint not in held:
+            _write_listing(context, writer, listing, known.get(listing.endpoint))
+    planner.write_listing_rows(writer, planned=True)
+    files = writer.close()
+    for name, count in counts.items():
+        endpoints[name] |= {
+            "listed": count.present, "found": count.new, "missing": count.lost, "revived": count.back,
+            "gone": count.gone, "due": count.due, "held": name in held,
+        }
+    facts = _facts(context, token)
+    if not files and not held and options.mode == "discover" and facts == context.facts:
+        return None
+    plan = Plan(
+        run=context.run,
+        source=context.source.name,
+        mode=options.mode,
+        config=fingerprint_of(context),
+        base=context.snapshot.version,
+        created_at=context.started_at.isoformat(),
+        shards=[Shard(number, *shard) for number, shard in enumerate(planner.shards())],
+        files=files,
+        held=held,
+        endpoints=endpoints,
+        facts=facts,
+        traffic=traffic_of(client),
+    )
+    if not plan.shards and not files and not held and facts == context.facts:
+        return None
+    runs.save_plan(plan, planner)
+    return plan
+
+
+def _note(context: Context, listing: Listing, count: EndpointCount, endpoint: dict[str, Any]) -> None:
+    note = None
+    match listing:
+        case Kept(_, reason):
+            note = f"old listing kept: {reason}"
+        case Absent(_, _, status) if not count.lost:
+            note = f"absent: the API does not have it ({status})"
+        case Absent(_, _, status):
+            note = f"the list answers {status}"
+        case _:
+            return
+    endpoint["notes"].append(note)
+    (context.progress.warn if isinstance(listing, Kept) or count.lost else context.progress.say)(f"{listing.endpoint}: {note}")
+
+
+def _hold(
+    context: Context, planner: Planner, held: dict[str, dict[str, Any]], listed: dict[str, Listed]
+) -> None:
+    """Write what the held listings would have taught, to be committed only if it is accepted."""
+    for name, hold in held.items():
+        context.progress.warn(f"{name}: held: {hold['reason']}")
+        writer = context.lake.log.writer(context.run, "held")
+        planner.cut(limit=0)
+        planner.write_listing_rows(writer, [name], planned=False)
+        if name in listed:
+            listing = listed[name]
+            context.lake.write_listing(writer, name, listing.state, size=listing.size, digest=listing.digest)
+        hold["files"] = [asdict(file) for file in writer.close()]
+
+
+def _write_listing(context: Context, writer: Any, listing: Listing, known: ListingState | None) -> None:
+    """Remember a verified listing where it says anything that is not known."""
+    match listing:
+        case Listed(_, _, state, size, digest):
+            changed = known is None or (state.etag, state.source_version, state.state) != (
+                known.etag, known.source_version, known.state,
+            ) or state.etag is None
+            if changed:
+                context.lake.write_listing(writer, listing.endpoint, state, size=size, digest=digest)
+        case Unchanged(_, state) | Absent(_, state, _):
+            if known is None or (state.source_version, state.state) != (known.source_version, known.state):
+                context.lake.write_listing(writer, listing.endpoint, state, size=0, digest=b"")
+        case Kept():
+            return
+
+
+def _rules(context: Context, listed: Iterable[str]) -> list[EndpointRule]:
+    source, chosen = context.source, set(context.target.endpoints)
+    fresh = set(listed)
+    return [
+        EndpointRule(
+            endpoint=name,
+            level=level,
+            listed=name in fresh,
+            detail=source.endpoints[name].detail is not None,
+            freshness=source.endpoints[name].freshness,
+            tombstone_after=source.endpoints[name].guards.tombstone_after,
+            follow=source.endpoints[name].parent,
+        )
+        for level, names in enumerate(source.levels)
+        for name in names
+        if name in chosen
+    ]
+
+
+def _planner_token(context: Context, token: Seen | None) -> Token | None:
+    config = context.source.version_token
+    if token is None or config is None:
+        return None
+    return Token(token.value, token.first_seen, config.max_age, config.audit)
+
+
+def _limit(options: CrawlOptions, client: Client) -> int | None:
+    if options.max_requests is None:
+        return None
+    return max(0, options.max_requests - client.traffic.requests)
+
+
+def _facts(context: Context, token: Seen | None) -> dict[str, Any]:
+    """What the next run builds on. Endpoints that are configured no longer keep what was known of them."""
+    before = context.facts
+    facts = before | {
+        "base_url": context.source.base_url,
+        "keys": before.get("keys", {}) | key_hashes(context.source),
+        "rules": before.get("rules", {}) | rule_hashes(context.source),
+    }
+    if token is not None:
+        facts["token"] = {"value": token.value, "order": token.order, "first_seen": token.first_seen.isoformat()}
+    return facts
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:12]

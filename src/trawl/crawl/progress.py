@@ -1,0 +1,30 @@
+"""What a run tells while it works. The terminal, plain logs and Prefect each listen in their own way."""
+
+from typing import Protocol
+
+from trawl.model.records import Result
+
+
+class Progress(Protocol):
+    """Called from the run's event loop; must not block."""
+
+    def say(self, message: str) -> None:
+        """One line about what happens now."""
+
+    def warn(self, message: str) -> None:
+        """Something that an operator should know."""
+
+    def begin(self, total: int) -> None:
+        """So many records are due; called again on a resume, with what is left."""
+
+    def advance(self, result: Result) -> None:
+        """One record is done."""
+
+
+class Quiet:
+    """Says nothing."""
+
+    def say(self, message: str) -> None: ...
+    def warn(self, message: str) -> None: ...
+    def begin(self, total: int) -> None: ...
+    def advance(self, result: Result) -> None: ...

@@ -1,0 +1,74 @@
+"""What a run came to: the object that `trawl run --json` prints, and the manifest that the lake keeps."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(slots=True)
+class EndpointReport:
+    """One endpoint's counts, in records."""
+
+    listed: int = 0
+    new: int = 0
+    changed: int = 0
+    reordered: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    gone: int = 0
+    revived: int = 0
+    quarantined: int = 0
+    failed: int = 0
+    held: bool = False
+    due: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Report:
+    """One run.
+
+    `status` is `done`, `no change`, `held` (done, but news of some endpoints wait for a decision), `aborted`, `failed`
+    or `interrupted`.
+    """
+
+    run_id: str
+    source: str
+    mode: str
+    status: str
+    started_at: datetime
+    finished_at: datetime
+    endpoints: dict[str, EndpointReport]
+    requests: int = 0
+    not_modified: int = 0
+    bytes: int = 0
+    retries: int = 0
+    source_version: str | None = None
+    note: str | None = None
+
+    @property
+    def duration_s(self) -> float:
+        return round((self.finished_at - self.started_at).total_seconds(), 3)
+
+    @property
+    def held(self) -> list[str]:
+        """The endpoints whose news wait for `--accept` or `--reject`."""
+        return [name for name, counts in self.endpoints.items() if counts.held]
+
+    def total(self, name: str) -> int:
+        """The sum of one count over all endpoints."""
+        return sum(getattr(counts, name) for counts in self.endpoints.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON."""
+        fields = asdict(self)
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **fields,
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.finished_at.isoformat(),
+            "duration_s": self.duration_s,
+            "endpoints": fields["endpoints"],
+        }

@@ -1,0 +1,130 @@
+"""One writer per source: a lease object in the lake, the same on a laptop and in a cluster.
+
+It has an owner, an expiry and a heartbeat. What finally decides is the commit's fence; the lease spares two runs the
+work. A lease of a process that is known to be dead on this very machine is taken over at once.
+"""
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from trawl.model.errors import LakeError, LeaseHeld
+
+from .store import Conflict, Store
+
+TERM = timedelta(seconds=60)
+HEARTBEAT = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lease, and until when (ISO 8601, UTC)."""
+
+    run: str
+    host: str
+    pid: int
+    taken_at: str
+    expires_at: str
+
+    def gone(self, now: datetime) -> bool:
+        """Whether the lease may be taken over: it is over, or its process on this machine has ended."""
+        if datetime.fromisoformat(self.expires_at) <= now:
+            return True
+        return self.host == _host() and self.pid != os.getpid() and not _alive(self.pid)
+
+    def __str__(self) -> str:
+        return f"run {self.run} on {self.host} (process {self.pid}), until {self.expires_at}"
+
+
+class Lease:
+    """A held lease; it renews itself in a thread until `release`."""
+
+    def __init__(self, store: Store, path: str, run: str, clock: Callable[[], datetime]) -> None:
+        self._store, self._path, self._run, self._clock = store, path, run, clock
+        self._tag: str | None = None
+        self._stop = threading.Event()
+        self._lost: str | None = None
+        self._thread = threading.Thread(target=self._renew, name=f"lease {path}", daemon=True)
+
+    def take(self) -> None:
+        """Take the lease or raise LeaseHeld, which names the holder."""
+        found = self._store.get_tagged(self._path)
+        if found is not None:
+            holder = _read(found[0], self._path)
+            if not holder.gone(self._clock()):
+                raise LeaseHeld(
+                    f"the source is being written by {holder}",
+                    remedy="wait for it (--wait 10m), or look whether it still lives; its lease runs out by itself",
+                )
+        try:
+            self._tag = self._store.swap(self._path, self._content(), None if found is None else found[1])
+        except Conflict:
+            raise LeaseHeld("another run took the source's lease just now", remedy="wait for it (--wait 10m)") from None
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise LeaseHeld if the lease was lost: this run must not commit."""
+        if self._lost is not None:
+            raise LeaseHeld(f"this run lost the source's lease: {self._lost}", remedy="run again")
+
+    def release(self) -> None:
+        """Stop renewing, and let others take it at once."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._lost is None and self._tag is not None:
+            try:
+                self._store.swap(self._path, self._content(timedelta(0)), self._tag)
+            except (Conflict, LakeError):
+                pass  # it runs out by itself
+
+    def _renew(self) -> None:
+        due = self._clock() + TERM
+        while not self._stop.wait(HEARTBEAT.total_seconds()):
+            try:
+                self._tag = self._store.swap(self._path, self._content(), self._tag)
+                due = self._clock() + TERM
+            except Conflict:
+                self._lost = "another writer took it over"
+                return
+            except LakeError as error:
+                if self._clock() >= due:
+                    self._lost = f"it could not be renewed: {error.message}"
+                    return
+
+    def _content(self, term: timedelta = TERM) -> bytes:
+        now = self._clock()
+        holder = Holder(self._run, _host(), os.getpid(), now.isoformat(), (now + term).isoformat())
+        return json.dumps(asdict(holder)).encode()
+
+
+def holder(store: Store, path: str, now: datetime) -> Holder | None:
+    """Who holds the lease now, if anybody does."""
+    content = store.get(path)
+    found = None if content is None else _read(content, path)
+    return None if found is None or found.gone(now) else found
+
+
+def _read(content: bytes, path: str) -> Holder:
+    try:
+        return Holder(**json.loads(content))
+    except (ValueError, TypeError):
+        raise LakeError(f"the lease {path} is damaged", remedy="delete that object if no run is alive") from None
+
+
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

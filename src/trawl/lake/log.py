@@ -1,0 +1,248 @@
+"""The log of one source: an append-only Delta table, one commit per run.
+
+Shards write final Parquet files under the table; nobody sees them until `commit` adds them all at once. Two application
+transactions go with each commit: the run's own id, so that a repeated commit is recognised, and one that all writers
+share (the fence), so that Delta refuses a writer whose view of the table is stale.
+"""
+
+import io
+import json
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from trawl.model.errors import ConfigurationError, LakeError, StaleCommit
+from trawl.model.records import Kind, Op, Row
+
+from .schema import FILE, FORMAT_PROPERTY, FORMAT_VERSION, LOG, PARTITIONS
+from .store import Store, explain, storage_options
+
+_FENCE = "trawl"
+_BUFFER = 8 * 2**20  # bytes of payload that wait in memory before they become a row group
+
+
+Waiting = dict[tuple[str, str], list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """A Parquet file of the log: where it lies below the table, its size in bytes and its number of rows."""
+
+    path: str
+    kind: str
+    endpoint: str
+    size: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The log at one version: what a run reads, and what its commit is checked against."""
+
+    version: int
+    table: DeltaTable
+
+    def dataset(self) -> ds.Dataset:
+        """The rows, with the columns of `schema.LOG`."""
+        return self.table.to_pyarrow_dataset()
+
+    def files(self) -> pa.Table:
+        """The committed files: `path`, `size_bytes`, `num_records` and the partition's `kind` and `endpoint`."""
+        return pa.table(self.table.get_add_actions(flatten=True))
+
+
+class Log:
+    """The log of `source` in a store."""
+
+    def __init__(self, store: Store, source: str) -> None:
+        self.source = source
+        self._store = store
+        self._root = f"{source}/log"
+        self._uri = f"{store.url}/{self._root}"
+        self._options = storage_options(store)
+
+    def snapshot(self, version: int | None = None) -> Snapshot | None:
+        """The log as it is (or was at `version`), or None where there is none. Refuses a newer format."""
+        try:
+            table = DeltaTable(self._uri, version=version, storage_options=self._options)
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            raise explain(error, self._uri) from None
+        found = table.metadata().configuration.get(FORMAT_PROPERTY, "0")
+        if int(found) > FORMAT_VERSION:
+            raise ConfigurationError(
+                f"{self._uri} has format {found}; this Trawl reads up to {FORMAT_VERSION}",
+                remedy="use a newer Trawl: pip install --upgrade trawl",
+            )
+        return Snapshot(table.version(), table)
+
+    def make(self) -> Snapshot:
+        """The log as it is; an empty one is made first where there is none."""
+        if (found := self.snapshot()) is not None:
+            return found
+        try:
+            DeltaTable.create(
+                self._uri,
+                LOG,
+                mode="ignore",
+                partition_by=list(PARTITIONS),
+                name=self.source,
+                configuration={FORMAT_PROPERTY: str(FORMAT_VERSION)},
+                storage_options=self._options,
+                raise_if_key_not_exists=False,
+            )
+        except (DeltaError, OSError) as error:
+            raise explain(error, self._uri) from None
+        found = self.snapshot()
+        assert found is not None
+        return found
+
+    def writer(self, run: str, part: str) -> "LogWriter":
+        """Where one part of a run (a shard) puts its rows; every attempt writes files of its own."""
+        return LogWriter(self._store, self._root, run, f"{part}-{uuid.uuid4().hex[:8]}")
+
+    def commit(
+        self, base: Snapshot, run: str, files: Sequence[LogFile], removed: Sequence[RemoveAction] = ()
+    ) -> int:
+        """Make the files visible, once. The table's new version.
+
+        Raises StaleCommit where anybody committed since `base` was read; a run that is in the log already is left
+        as it is.
+        """
+        if (held := self._version_of(run)) is not None:
+            return held
+        now = int(time.time() * 1000)
+        adds = [
+            AddAction(
+                path=file.path,
+                size=file.size,
+                partition_values={"kind": file.kind, "endpoint": file.endpoint},
+                modification_time=now,
+                data_change=not removed,
+                stats=json.dumps({"numRecords": file.rows}),
+            )
+            for file in files
+        ]
+        fence = (base.table.transaction_version(_FENCE) or 0) + 1
+        try:
+            base.table.create_write_transaction(
+                [*adds, *removed],
+                mode="append",
+                schema=LOG,
+                partition_by=list(PARTITIONS),
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(run, 1), Transaction(_FENCE, fence)], max_commit_retries=3
+                ),
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            )
+        except CommitFailedError as error:
+            raise StaleCommit(
+                f"run {run} was not committed: the log of {self.source} moved on since it was read ({error})",
+                remedy="run again; two writers must not work on one source at once",
+            ) from None
+        except (DeltaError, OSError) as error:
+            raise explain(error, self._uri) from None
+        return base.table.version()
+
+    def read(self, file: LogFile, columns: list[str]) -> pa.Table:
+        """Some columns of a file, committed or not."""
+        content = self._store.get(f"{self._root}/{file.path}")
+        if content is None:
+            raise LakeError(f"the file {file.path} of {self.source} is gone", remedy="run again")
+        return pq.read_table(pa.BufferReader(content), columns=columns)
+
+    def holds(self, run: str) -> bool:
+        """Whether this run is in the log."""
+        return self._version_of(run) is not None
+
+    def _version_of(self, run: str) -> int | None:
+        # A handle answers from what it read when it was opened: only a fresh one knows.
+        found = self.snapshot()
+        return found.version if found is not None and found.table.transaction_version(run) is not None else None
+
+
+class LogWriter:
+    """Collects rows and writes one Parquet file for each kind and endpoint. Memory is bounded by payload bytes."""
+
+    def __init__(self, store: Store, root: str, run: str, part: str) -> None:
+        self._store, self._root, self._run, self._part = store, root, run, part
+        self._waiting: Waiting = defaultdict(list)
+        self._open: dict[tuple[str, str], tuple[io.BytesIO, pq.ParquetWriter, int]] = {}
+        self._buffered = 0
+
+    def add(self, row: Row) -> bool:
+        """Take a row. True once so much waits that `flush` should be called."""
+        kind = Kind.PAYLOAD if row.op == Op.PUT else Kind.STATE
+        self._waiting[kind, row.endpoint].append(row)
+        self._buffered += len(row.payload or "")
+        return self._buffered >= _BUFFER
+
+    def add_table(self, kind: Kind, endpoint: str, rows: pa.Table) -> None:
+        """Take rows that were made set-based; columns that they lack are null."""
+        columns = {
+            field.name: rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(len(rows), field.type)
+            for field in FILE
+        }
+        self._write((kind, endpoint), pa.table(columns | {"run": pa.array([self._run] * len(rows))}, schema=FILE))
+
+    def take(self) -> Waiting:
+        """Hand over what waits, for `flush`."""
+        waiting, self._waiting, self._buffered = self._waiting, defaultdict(list), 0
+        return waiting
+
+    def flush(self, waiting: Waiting) -> None:
+        """Turn what `take` gave into row groups. Blocking work for a thread; one call at a time."""
+        for partition, rows in waiting.items():
+            self._write(partition, _table(rows, self._run))
+
+    def close(self) -> list[LogFile]:
+        """Write what is left and put the files in place, still uncommitted. Blocking work."""
+        self.flush(self.take())
+        files = []
+        for (kind, endpoint), (buffer, writer, rows) in sorted(self._open.items()):
+            writer.close()
+            path = f"kind={kind}/endpoint={endpoint}/{self._run}-{self._part}.parquet"
+            self._store.create(f"{self._root}/{path}", buffer.getvalue())
+            files.append(LogFile(path, kind, endpoint, buffer.tell(), rows))
+        self._open.clear()
+        return files
+
+    def _write(self, partition: tuple[str, str], table: pa.Table) -> None:
+        if not len(table):
+            return
+        if partition not in self._open:
+            buffer = io.BytesIO()
+            writer = pq.ParquetWriter(
+                buffer, FILE, compression="zstd", use_dictionary=["op", "run", "state", "reason", "source_version"],
+                write_statistics=["valid_from", "observed_at", "version"],
+            )
+            self._open[partition] = buffer, writer, 0
+        buffer, writer, rows = self._open[partition]
+        writer.write_table(table)
+        self._open[partition] = buffer, writer, rows + len(table)
+
+
+def _table(rows: list[Row], run: str) -> pa.Table:
+    columns = [
+        pa.array([run] * len(rows)) if field.name == "run"
+        else pa.array([getattr(row, field.name) for row in rows], field.type)
+        for field in FILE
+    ]
+    return pa.Table.from_arrays(columns, schema=FILE)
+
+
+def check_files(files: Iterable[LogFile]) -> None:
+    """Refuse two files of one path: a part that was counted twice."""
+    paths = [file.path for file in files]
+    if len(paths) != len(set(paths)):
+        raise LakeError("a file would be committed twice")

@@ -1,0 +1,318 @@
+"""Planning a run, set-based: what is due, in which shard, and what the listings alone taught.
+
+Nothing here makes a Python object per record: listings come as Arrow tables, decisions are SQL, shards go to Parquet
+(one row group each), and only a shard's own worker reads its rows back.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from trawl.model.records import Event, Kind, Op, State
+
+from .log import LogWriter, Snapshot
+from .schema import CONTENT
+from .sql import LATEST, connect, literal, register_log, rows_of
+
+SHARD_RECORDS = 500
+SHARD_BYTES = 24 * 2**20
+_UNKNOWN_BYTES = 8_192  # what a record is taken to weigh before it was ever seen
+
+LISTED = pa.schema(
+    [
+        ("endpoint", pa.string()),
+        ("key", pa.string()),
+        ("label", pa.string()),
+        ("locator", pa.string()),
+        ("body", pa.large_binary()),
+    ]
+)
+
+_PRIOR_CONTENT = [field.name for field in CONTENT if field.name not in {"label", "locator", "version"}]
+
+
+def listed_table(
+    endpoint: str,
+    keys: list[str],
+    labels: list[str | None],
+    locators: list[str | None],
+    bodies: list[bytes | None],
+) -> pa.Table:
+    """A listing's keys as a table of the form `LISTED`."""
+    return pa.table([[endpoint] * len(keys), keys, labels, locators, bodies], schema=LISTED)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRule:
+    """What planning needs to know of one endpoint.
+
+    Attributes:
+        level: 0, or one more than its parent's.
+        listed: whether this run has a verified new listing of it.
+        detail: whether records are fetched one by one (else the listing holds them).
+        follow: the parent whose present records make this endpoint's listing.
+    """
+
+    endpoint: str
+    level: int
+    listed: bool
+    detail: bool
+    freshness: timedelta
+    tombstone_after: timedelta
+    follow: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The API's version token in this run, and when it was first seen."""
+
+    value: str
+    first_seen: datetime
+    max_age: timedelta
+    audit: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointCount:
+    """One endpoint's decisions: records now present, and by event and decision."""
+
+    present: int
+    new: int
+    lost: int
+    back: int
+    gone: int
+    due: int
+
+    @property
+    def known(self) -> int:
+        """How many records were present before this listing."""
+        return self.present - self.new - self.back + self.lost
+
+
+class Planner:
+    """One run's planning over one snapshot of the log."""
+
+    def __init__(self, snapshot: Snapshot | None, now: datetime) -> None:
+        self._now = now
+        self._con = connect()
+        register_log(self._con, "log", snapshot)
+        self._rows = rows_of("log")
+        self._con.execute(f"""
+            CREATE TEMP TABLE standing AS
+            WITH latest AS ({LATEST.format(rows=self._rows)})
+            SELECT l.*, s.state, s.source_version, s.source_order, s.missing_since, s.refused_at, s.failures, s.retry_at
+            FROM latest l JOIN {self._rows} s
+              ON s.endpoint = l.endpoint AND s.key = l.key AND s.valid_from = l.valid_from
+        """)
+
+    def close(self) -> None:
+        self._con.close()
+
+    def decide(
+        self,
+        rules: Sequence[EndpointRule],
+        listings: Sequence[pa.Table],
+        *,
+        token: Token | None,
+        force: bool,
+    ) -> dict[str, EndpointCount]:
+        """Decide every record of these endpoints. May be called again with fewer listings (after a hold)."""
+        con = self._con
+        con.register("rules_in", _rules_table(rules))
+        con.register("listings_in", pa.concat_tables(listings) if listings else LISTED.empty_table())
+        con.execute("CREATE OR REPLACE TEMP TABLE rules AS FROM rules_in")
+        con.execute("DROP TABLE IF EXISTS decision")
+        for level in range(1 + max((rule.level for rule in rules), default=0)):
+            parents = "" if level == 0 else self._following(rules, level)
+            query = self._decision(level, parents, token, force=force)
+            con.execute(f"CREATE TEMP TABLE decision AS {query}" if level == 0 else f"INSERT INTO decision {query}")
+        counts = con.execute("""
+            SELECT r.endpoint,
+                   count(*) FILTER (after = 'present') AS present,
+                   count(*) FILTER (event = 'new') AS new,
+                   count(*) FILTER (event = 'lost') AS lost,
+                   count(*) FILTER (event = 'back') AS back,
+                   count(*) FILTER (after = 'gone' AND state <> 'gone') AS gone,
+                   count(*) FILTER (decision <> 'fresh') AS due
+            FROM rules r LEFT JOIN decision d USING (endpoint) GROUP BY r.endpoint
+        """).fetchall()
+        return {endpoint: EndpointCount(*numbers) for endpoint, *numbers in counts}
+
+    def decisions(self) -> dict[str, dict[str, int]]:
+        """How many records of each endpoint got which decision (new, stale, missing, retry, fresh)."""
+        found: dict[str, dict[str, int]] = {}
+        query = "SELECT endpoint, decision, count(*) FROM decision GROUP BY ALL ORDER BY ALL"
+        for endpoint, decision, number in self._con.execute(query).fetchall():
+            found.setdefault(endpoint, {})[decision] = number
+        return found
+
+    def cut(self, *, limit: int | None = None) -> None:
+        """Choose what this run fetches (at most `limit` requests of it) and cut it into shards."""
+        order = "CASE decision WHEN 'new' THEN 0 WHEN 'retry' THEN 1 WHEN 'missing' THEN 2 ELSE 3 END, checked_at NULLS FIRST"
+        chosen = "decision <> 'fresh'"
+        within = "" if limit is None else f"QUALIFY row_number() OVER (ORDER BY level, {order}) <= {limit}"
+        self._con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE due AS
+            WITH chosen AS (SELECT * FROM decision WHERE {chosen} {within}),
+            weighed AS (
+                SELECT d.*, c.bytes,
+                       greatest(1.0 / {SHARD_RECORDS}, coalesce(c.bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0) AS weight
+                FROM chosen d LEFT JOIN {self._rows} c
+                  ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from
+            )
+            SELECT * EXCLUDE (weight), CAST(floor(
+                sum(weight) OVER (PARTITION BY level ORDER BY endpoint, hash(key), key) - weight / 2) AS INTEGER) AS slice
+            FROM weighed
+        """)
+
+    def shards(self) -> list[tuple[int, int, int]]:
+        """(level, records, last known bytes) of every shard, in the order in which `write_shards` stores them."""
+        return self._con.execute("""
+            SELECT level, count(*)::INTEGER, coalesce(sum(bytes), 0)::BIGINT FROM due GROUP BY level, slice ORDER BY level, slice
+        """).fetchall()
+
+    def write_shards(self, sink: object) -> None:
+        """Write the due records with all that is known of them, one Parquet row group per shard."""
+        content = ", ".join(f"c.{name}" for name in _PRIOR_CONTENT if name != "bytes")
+        reader = self._con.sql(f"""
+            SELECT d.level, d.slice, d.endpoint, d.key, coalesce(d.label, c.label) AS label,
+                   coalesce(d.locator, c.locator) AS locator, d.event, coalesce(d.state, 'present') AS state,
+                   CASE WHEN d.event = '' THEN d.valid_from ELSE greatest(d.valid_from, {literal(self._now)}) END AS floor,
+                   coalesce(d.version, 0) AS version, d.source_version, d.source_order, d.missing_since, d.refused_at,
+                   coalesce(d.failures, 0) AS failures, d.bytes, {content}, d.body
+            FROM due d LEFT JOIN {self._rows} c
+              ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from
+            ORDER BY d.level, d.slice, d.endpoint, hash(d.key)
+        """).to_arrow_reader(2048)
+        schema = pa.schema([field for field in reader.schema if field.name not in {"level", "slice"}])
+        with pq.ParquetWriter(sink, schema, compression="zstd", write_statistics=False) as writer:
+            for group in _groups(reader):
+                writer.write_table(group.select(schema.names), row_group_size=max(1, len(group)))
+
+    def write_listing_rows(self, writer: LogWriter, endpoints: Sequence[str] | None = None, *, planned: bool) -> None:
+        """Write the rows that the listings alone teach: of records not in a shard or, if not `planned`, of all.
+
+        `endpoints` restricts it to some.
+        """
+        only = "" if endpoints is None else f" AND d.endpoint IN ({', '.join(map(literal, endpoints))})"
+        unplanned = "AND NOT EXISTS (FROM due p WHERE p.endpoint = d.endpoint AND p.key = d.key)" if planned else ""
+        now = literal(self._now)
+        new = f"CASE WHEN event = '{Event.NEW}' THEN"
+        rows = self._con.sql(f"""
+            SELECT d.endpoint, key,
+                   CASE WHEN event = '{Event.LOST}' THEN '{Op.MISSING}' WHEN event IN ('{Event.NEW}', '{Event.BACK}')
+                        THEN '{Op.LISTED}' ELSE '{Op.GONE}' END AS op,
+                   after AS state,
+                   greatest({now}, valid_from + INTERVAL 1 MICROSECOND) AS valid_from, {now} AS observed_at,
+                   source_version, source_order,
+                   CASE WHEN after <> '{State.PRESENT}' THEN coalesce(missing_since, {now}) END AS missing_since,
+                   coalesce(failures, 0)::INTEGER AS failures, retry_at,
+                   {new} label END AS label, {new} locator END AS locator, {new} 0 END AS version, {new} {now} END AS first_seen
+            FROM decision d
+            WHERE (event <> '' OR after IS DISTINCT FROM state){only} {unplanned}
+            ORDER BY d.endpoint, key
+        """).to_arrow_table()
+        for endpoint in rows["endpoint"].unique().to_pylist():
+            part = rows.filter(pc.equal(rows["endpoint"], endpoint))
+            writer.add_table(Kind.STATE, endpoint, part)
+
+    def _following(self, rules: Sequence[EndpointRule], level: int) -> str:
+        """The listings of the children of one level: their parents' present records."""
+        return "".join(
+            f"""
+            UNION ALL BY NAME SELECT {literal(rule.endpoint)} AS endpoint, key, label FROM
+            (SELECT key, label, after, endpoint FROM decision UNION ALL BY NAME
+             SELECT key, state AS after, endpoint FROM standing
+             WHERE endpoint NOT IN (SELECT endpoint FROM rules))
+            WHERE endpoint = {literal(rule.follow)} AND after = '{State.PRESENT}'
+            """
+            for rule in rules
+            if rule.level == level and rule.follow is not None
+        )
+
+    def _decision(self, level: int, following: str, token: Token | None, *, force: bool) -> str:
+        now = literal(self._now)
+        if token is None:
+            verified = token_due = "false"
+        else:
+            old_enough = literal(token.first_seen + token.max_age)
+            carried = f"source_version = {literal(token.value)}"
+            verified = f"coalesce({carried} OR checked_at >= {old_enough}, false)"
+            token_due = f"""(NOT {verified} AND (retry_at IS NULL OR retry_at <= {now}) AND (
+                coalesce(checked_at < {literal(token.first_seen)}, true) OR {now} >= {old_enough}
+                OR coalesce(source_version <> {literal(token.value)}, false)))"""
+        audit = 0.0 if token is None else token.audit
+        return f"""
+        WITH seen AS (SELECT * FROM listings_in {following}),
+        met AS (
+            SELECT r.level, coalesce(l.endpoint, k.endpoint) AS endpoint, coalesce(l.key, k.key) AS key,
+                   l.label, l.locator, l.body, k.* EXCLUDE (endpoint, key), r.detail, r.freshness, r.tombstone_after,
+                   CASE WHEN l.key IS NOT NULL AND k.key IS NULL THEN '{Event.NEW}'
+                        WHEN l.key IS NOT NULL AND k.state <> '{State.PRESENT}' THEN '{Event.BACK}'
+                        WHEN l.key IS NULL AND r.listed AND k.state = '{State.PRESENT}' THEN '{Event.LOST}'
+                        ELSE '' END AS event,
+                   {verified} AS verified,
+                   checked_at + r.freshness * (0.75 + 0.2 * (hash(coalesce(l.key, k.key)) % 1000) / 1000) <= {now} AS aged,
+                   (hash(coalesce(l.key, k.key) || {literal(str(self._now.date()))}) % 10000) < {audit * 10000} AS sampled
+            FROM seen l FULL JOIN standing k ON l.endpoint = k.endpoint AND l.key = k.key
+            JOIN rules r ON r.endpoint = coalesce(l.endpoint, k.endpoint)
+            WHERE r.level = {level}
+        )
+        SELECT *, CASE
+                WHEN event IN ('{Event.NEW}', '{Event.BACK}') THEN '{State.PRESENT}'
+                WHEN event = '{Event.LOST}' THEN '{State.MISSING}'
+                WHEN NOT detail AND state = '{State.MISSING}' AND missing_since + tombstone_after <= {now} THEN '{State.GONE}'
+                ELSE state END AS after,
+            CASE
+                WHEN NOT detail THEN CASE WHEN body IS NULL THEN 'fresh' WHEN event = '{Event.NEW}' THEN 'new' ELSE 'stale' END
+                WHEN event = '{Event.NEW}' THEN 'new'
+                WHEN event = '{Event.BACK}' THEN 'stale'
+                WHEN event = '{Event.LOST}' THEN 'missing'
+                WHEN state = '{State.GONE}' THEN 'fresh'
+                WHEN state = '{State.MISSING}' THEN
+                    CASE WHEN {force} OR refused_at IS NULL OR refused_at + tombstone_after <= {now} THEN 'missing' ELSE 'fresh' END
+                WHEN failures > 0 AND (retry_at > {now}) AND NOT {force} THEN 'fresh'
+                WHEN version = 0 THEN 'new'
+                WHEN failures > 0 THEN 'retry'
+                WHEN {force} OR {token_due} THEN 'stale'
+                WHEN aged AND (NOT verified OR sampled) THEN 'stale'
+                ELSE 'fresh' END AS decision
+        FROM met
+        """
+
+
+def _rules_table(rules: Sequence[EndpointRule]) -> pa.Table:
+    return pa.table(
+        {
+            "endpoint": pa.array([rule.endpoint for rule in rules], pa.string()),
+            "level": pa.array([rule.level for rule in rules], pa.int32()),
+            "listed": pa.array([rule.listed or rule.follow is not None for rule in rules], pa.bool_()),
+            "detail": pa.array([rule.detail for rule in rules], pa.bool_()),
+            "freshness": pa.array([rule.freshness for rule in rules], pa.duration("us")),
+            "tombstone_after": pa.array([rule.tombstone_after for rule in rules], pa.duration("us")),
+        }
+    )
+
+
+def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """The rows of each shard, in order: consecutive rows with the same level and slice."""
+    waiting: list[pa.Table] = []
+    current: int | None = None
+    for batch in reader:
+        table = pa.Table.from_batches([batch])
+        shard = pc.add(pc.multiply(table["level"].cast(pa.int64()), 2**32), table["slice"].cast(pa.int64()))
+        start = 0
+        runs = pc.run_end_encode(shard.combine_chunks())
+        for end, value in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
+            if current is not None and value != current:
+                yield pa.concat_tables(waiting)
+                waiting = []
+            current = value
+            waiting.append(table.slice(start, end - start))
+            start = end
+    if waiting:
+        yield pa.concat_tables(waiting)

@@ -1,0 +1,189 @@
+"""What lies beside the log: a run's plan while it works, its manifest for good, the bodies that it quarantined.
+
+All of it is named by the run. A plan is removed when its run has ended; a manifest counts once the log holds its run, or
+if it says that the run ended without a commit.
+"""
+
+import base64
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow.parquet as pq
+
+from trawl.model.errors import LakeError
+from trawl.model.records import Prior
+
+from .log import LogFile
+from .plans import Planner
+from .store import Conflict, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A slice of the plan that one worker fetches: its number, level, records and their last known bytes."""
+
+    number: int
+    level: int
+    records: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run has decided to do, stored before its first fetch.
+
+    Attributes:
+        config: the hash of everything that shaped the plan; another configuration cannot adopt it.
+        base: the version of the log that it was made from.
+        files: the rows that the listings alone taught, written and uncommitted.
+        held: by endpoint, why its news are held, and the files that would have been committed.
+        endpoints: by endpoint, the counts so far.
+        facts: what the next run builds on, should this one commit.
+    """
+
+    run: str
+    source: str
+    mode: str
+    config: str
+    base: int
+    created_at: str
+    shards: list[Shard]
+    files: list[LogFile]
+    held: dict[str, dict[str, Any]]
+    endpoints: dict[str, dict[str, Any]]
+    facts: dict[str, Any]
+    traffic: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one shard came to: its files, counts by endpoint and result, and traffic."""
+
+    shard: int
+    files: list[LogFile]
+    results: dict[str, dict[str, int]]
+    traffic: dict[str, int]
+    unfetched: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+class RunStore:
+    """The objects of one source that are not its log."""
+
+    def __init__(self, store: Store, source: str) -> None:
+        self._store, self._source = store, source
+
+    # -- plans -----------------------------------------------------------------------------------------------
+
+    def save_plan(self, plan: Plan, planner: Planner) -> None:
+        """Store a plan whole: the shards' records first, then the document that makes it count."""
+        self._store.make()
+        with tempfile.TemporaryFile() as file:
+            planner.write_shards(file)
+            file.seek(0)
+            self._store.upload(f"{self._plan(plan.run)}/shards.parquet", file)
+        self._store.create(f"{self._plan(plan.run)}/plan.json", _json(asdict(plan)))
+
+    def plans(self) -> list[Plan]:
+        """The plans of runs that have not ended, oldest first."""
+        found = (self._store.get(f"{self._plan(run)}/plan.json") for run in self._store.folders(f"{self._source}/plans"))
+        return sorted((_plan(content) for content in found if content is not None), key=lambda plan: plan.created_at)
+
+    def drop_plan(self, run: str) -> None:
+        """Remove a run's plan, its document last."""
+        paths = [found["path"] for found in self._store.scan(self._plan(run))]
+        for path in sorted(paths, key=lambda path: path.endswith("/plan.json")):
+            self._store.delete(path)
+
+    def read_shard(self, run: str, shard: int) -> list[Prior]:
+        """A shard's records, with all that is known of them."""
+        with self._store.open(f"{self._plan(run)}/shards.parquet") as file:
+            rows = pq.ParquetFile(file).read_row_group(shard).to_pylist()
+        return [Prior(**row) for row in rows]
+
+    def save_outcome(self, run: str, outcome: Outcome) -> None:
+        """Store what a shard came to. Of two attempts the first one counts: the other's files stay uncommitted."""
+        try:
+            self._store.create(f"{self._plan(run)}/{outcome.shard:06d}.json", _json(asdict(outcome)))
+        except Conflict:
+            return
+
+    def outcomes(self, run: str) -> dict[int, Outcome]:
+        """The finished shards of a run."""
+        found = {}
+        for item in self._store.scan(self._plan(run)):
+            if item["path"].endswith(".json") and not item["path"].endswith("plan.json"):
+                content = self._store.get(item["path"])
+                if content is not None:
+                    data = json.loads(content)
+                    data["files"] = [LogFile(**file) for file in data["files"]]
+                    found[data["shard"]] = Outcome(**data)
+        return found
+
+    def _plan(self, run: str) -> str:
+        return f"{self._source}/plans/{run}"
+
+    # -- manifests -------------------------------------------------------------------------------------------
+
+    def save_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Store a run's manifest: an object of its own, never changed."""
+        suffix = "" if manifest["committed"] else f".{manifest['status']}"
+        path = f"{self._source}/runs/{manifest['run_id']}{suffix}.json"
+        try:
+            self._store.create(path, _json(manifest))
+        except Conflict:
+            self._store.put(path, _json(manifest))
+
+    def manifests(self, *, newest: int | None = None) -> list[dict[str, Any]]:
+        """The manifests, newest first: a run's own (`committed`) and those of runs that ended without a commit."""
+        paths = sorted((item["path"] for item in self._store.scan(f"{self._source}/runs")), reverse=True)
+        found = (self._store.get(path) for path in (paths if newest is None else paths[:newest]))
+        return [json.loads(content) for content in found if content is not None]
+
+    # -- quarantine ------------------------------------------------------------------------------------------
+
+    def quarantine(
+        self, run: str, endpoint: str, key: str, *, reason: str, status: int, headers: Mapping[str, str], body: bytes,
+        at: datetime,
+    ) -> None:
+        """Keep a response that broke its contract, whole, with its reason."""
+        try:
+            content: dict[str, str] = {"body": body.decode()}
+        except UnicodeDecodeError:
+            content = {"body_base64": base64.b64encode(body).decode()}
+        document = {
+            "endpoint": endpoint,
+            "key": key,
+            "reason": reason,
+            "status": status,
+            "observed_at": at.isoformat(),
+            "headers": dict(headers),
+        } | content
+        self._store.put(quarantine_path(self._source, run, endpoint, key), _json(document))
+
+
+def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:
+    """Where a quarantined body lies."""
+    return f"{source}/quarantine/{run}/{endpoint}/{quote(key, safe='')}.json"
+
+
+def _plan(content: bytes) -> Plan:
+    data = json.loads(content)
+    try:
+        data["shards"] = [Shard(**shard) for shard in data["shards"]]
+        data["files"] = [LogFile(**file) for file in data["files"]]
+        return Plan(**data)
+    except (KeyError, TypeError):
+        raise LakeError(
+            f"the plan of run {data.get('run')} was written by another Trawl",
+            remedy="finish it with that version, or delete the source's plans/ folder",
+        ) from None
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, indent=1, default=str).encode()

@@ -1,0 +1,171 @@
+"""One source's part of a lake: its log, what lies beside it, and who may write."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trawl.model.errors import LakeError
+from trawl.model.keys import fields_of, fill
+from trawl.model.records import Kind, Op
+
+from .lease import Holder, Lease
+from .lease import holder as lease_holder
+from .log import Log, LogFile, LogWriter, Snapshot
+from .runs import RunStore
+from .schema import FILE
+from .sql import connect, literal, register_log, rows_of
+from .store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ListingState:
+    """The last verified listing of an endpoint (its validators, and the deploy it came from), or that there is none.
+
+    `state` is `absent` where the API does not have the endpoint, else `present`.
+    """
+
+    state: str
+    etag: str | None
+    last_modified: str | None
+    source_version: str | None
+    source_order: int | None
+    valid_from: datetime
+
+
+class SourceLake:
+    """What a lake holds of one source."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.name = name
+        self.store = store
+        self.log = Log(store, name)
+        self.runs = RunStore(store, name)
+
+    def lease(self, run: str, clock: Callable[[], datetime]) -> Lease:
+        """The source's lease, not yet taken."""
+        return Lease(self.store, self._lease, run, clock)
+
+    def holder(self, now: datetime) -> Holder | None:
+        """Who is writing now, if anybody is."""
+        return lease_holder(self.store, self._lease, now)
+
+    def facts(self, snapshot: Snapshot | None) -> dict[str, Any]:
+        """What the last committed run left for the next: version token, rule and key hashes, base address."""
+        rows = _small_rows(snapshot, Kind.RUN, ["payload", "valid_from"])
+        if not len(rows):
+            return {}
+        newest = rows.sort_by([("valid_from", "descending")]).slice(0, 1)["payload"][0].as_py()
+        try:
+            return dict(json.loads(newest))
+        except (TypeError, ValueError):
+            raise LakeError(f"the log of {self.name} holds a damaged run row") from None
+
+    def committed_runs(self, snapshot: Snapshot | None) -> set[str]:
+        """The runs that the log holds."""
+        return set(_small_rows(snapshot, Kind.RUN, ["key"])["key"].to_pylist())
+
+    def listings(self, snapshot: Snapshot | None) -> dict[str, ListingState]:
+        """The last verified listing of each endpoint."""
+        columns = ["endpoint", *(field.name for field in fields(ListingState))]
+        rows = _small_rows(snapshot, Kind.LISTING, columns).sort_by("valid_from").to_pylist()
+        return {row.pop("endpoint"): ListingState(**row) for row in rows}
+
+    def write_listing(
+        self, writer: LogWriter, endpoint: str, state: ListingState, *, size: int, digest: bytes
+    ) -> None:
+        """Record a verified listing: its validators and bytes, never its keys (they are the records' own rows)."""
+        row = {
+            "op": Op.LISTED,
+            "key": "",
+            "valid_from": state.valid_from,
+            "observed_at": state.valid_from,
+            "checked_at": state.valid_from,
+            "state": state.state,
+            "source_version": state.source_version,
+            "source_order": state.source_order,
+            "etag": state.etag,
+            "last_modified": state.last_modified,
+            "byte_hash": digest,
+            "bytes": size,
+        }
+        writer.add_table(Kind.LISTING, endpoint, _one(row))
+
+    def write_run(self, writer: LogWriter, run: str, at: datetime, facts: dict[str, Any]) -> None:
+        """Record the run itself, with the facts that the next one builds on."""
+        row = {"op": Op.RUN, "key": run, "valid_from": at, "observed_at": at, "payload": json.dumps(facts)}
+        writer.add_table(Kind.RUN, "-", _one(row))
+
+    def parent_paths(
+        self, snapshot: Snapshot, run: str, parent: str, template: str, keys: list[str]
+    ) -> dict[str, str]:
+        """The paths of children, by key, filled from their parents' records: this run's own, else the committed ones.
+
+        A parent without one of the template's fields gives no path.
+        """
+        names = [name for name in fields_of(template) if name.startswith("parent.")]
+        columns = ", ".join(
+            f"json_extract_string(payload, {literal('$.' + name.removeprefix('parent.'))})" for name in names
+        )
+        found: dict[str, str] = {}
+        with closing(connect()) as con:
+            con.register("wanted", pa.table({"key": pa.array(keys, pa.string())}))
+
+            def read(rows: str) -> None:
+                query = f"SELECT key, {columns} FROM {rows} SEMI JOIN wanted USING (key)"
+                for key, *values in con.execute(query).fetchall():
+                    if all(value is not None for value in values):
+                        found[key] = fill(template, key=key, **dict(zip(names, values, strict=True)))
+
+            register_log(con, "log", snapshot)
+            committed = rows_of("log")
+            read(f"""(SELECT p.key, p.payload FROM {committed} p
+                      WHERE p.endpoint = {literal(parent)} AND p.kind = 'payload'
+                      QUALIFY row_number() OVER (PARTITION BY p.key ORDER BY p.valid_from DESC) = 1)""")
+            for outcome in self.runs.outcomes(run).values():
+                for file in outcome.files:
+                    if (file.kind, file.endpoint) == (Kind.PAYLOAD, parent):
+                        con.register("fresh", self.log.read(file, ["key", "payload"]))
+                        read("fresh")
+        return found
+
+    def held_ops(self, files: Sequence[LogFile]) -> dict[str, int]:
+        """How many rows of each operation uncommitted files hold."""
+        counts: Counter[str] = Counter()
+        for file in files:
+            if file.kind != Kind.LISTING:
+                counts.update(self.log.read(file, ["op"])["op"].to_pylist())
+        return counts
+
+    def oldest(self, files: Sequence[LogFile]) -> datetime | None:
+        """The earliest instant in uncommitted files."""
+        found = [pc.min(self.log.read(file, ["valid_from"])["valid_from"]).as_py() for file in files]
+        return min((instant for instant in found if instant is not None), default=None)
+
+    def newest(self, snapshot: Snapshot, endpoint: str) -> datetime | None:
+        """The latest instant of an endpoint's committed rows."""
+        with closing(connect()) as con:
+            register_log(con, "log", snapshot)
+            row = con.execute("SELECT max(valid_from) FROM log WHERE endpoint = ?", [endpoint]).fetchone()
+        return None if row is None else row[0]
+
+    @property
+    def _lease(self) -> str:
+        return f"{self.name}/lease.json"
+
+
+def _one(row: dict[str, Any]) -> pa.Table:
+    return pa.table({name: pa.array([value], FILE.field(name).type) for name, value in row.items()})
+
+
+def _small_rows(snapshot: Snapshot | None, kind: Kind, columns: list[str]) -> pa.Table:
+    if snapshot is None:
+        return pa.table({name: pa.array([]) for name in columns})
+    dataset = snapshot.table.to_pyarrow_dataset(partitions=[("kind", "=", str(kind))])
+    return dataset.to_table(columns=columns)

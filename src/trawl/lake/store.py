@@ -1,0 +1,234 @@
+"""The object store under a lake: a folder or a bucket, with the few verbs that Trawl needs.
+
+Objects are written once (`create`), replaced (`put`) or replaced only if nobody else did meanwhile (`swap`). A bucket
+does the last by conditional PUT on the ETag; a folder cannot, so there a file lock makes it one step.
+"""
+
+import fcntl
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+from trawl.model.errors import ConfigurationError, LakeError
+
+
+class Conflict(Exception):
+    """Somebody else wrote the object first."""
+
+
+class Store:
+    """The objects below one URL: `s3://bucket/prefix`, `file:///folder` or a plain path.
+
+    S3 is configured by the usual environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION.
+    """
+
+    def __init__(self, url: str | os.PathLike[str]) -> None:
+        text = os.fspath(url)
+        scheme = urlsplit(text).scheme if "://" in text else ""
+        if scheme == "s3":
+            parts = urlsplit(text)
+            if not parts.netloc:
+                raise ConfigurationError(f"{text!r} names no bucket", remedy="write s3://bucket/prefix")
+            self.url = f"s3://{parts.netloc}{parts.path.rstrip('/')}"
+            self.folder: Path | None = None
+            self.objects: ObjectStore = S3Store(
+                parts.netloc, prefix=parts.path.strip("/") or None, config=_s3_config(), client_options=_CLIENT,
+                retry_config=_RETRY,
+            )
+        elif scheme in {"", "file"}:
+            self.folder = Path(urlsplit(text).path if scheme else text).expanduser().absolute()
+            self.url = str(self.folder)
+            self.objects = LocalStore(self.folder, mkdir=False) if self.folder.is_dir() else None  # type: ignore[assignment]
+        else:
+            raise ConfigurationError(
+                f"{text!r} is no lake: {scheme}:// is not supported", remedy="use a folder or s3://bucket/prefix"
+            )
+
+    def make(self) -> None:
+        """Make the folder, if it is one and not there yet."""
+        if self.folder is not None:
+            with _errors(self.url):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self.objects = LocalStore(self.folder)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read from; a bucket is asked only when it is read."""
+        return self.folder is None or self.folder.is_dir()
+
+    def get(self, path: str) -> bytes | None:
+        """The object's content, or None where there is none."""
+        found = self.get_tagged(path)
+        return None if found is None else found[0]
+
+    def get_tagged(self, path: str) -> tuple[bytes, str] | None:
+        """The object's content and the tag that `swap` wants, or None."""
+        if not self.exists:
+            return None
+        with _errors(self.url):
+            try:
+                found = obstore.get(self.objects, path)
+                return bytes(found.bytes()), found.meta["e_tag"] or ""
+            except (NotFoundError, FileNotFoundError) as error:
+                _refuse_missing_bucket(error, self.url)
+                return None
+
+    def create(self, path: str, content: bytes) -> None:
+        """Write an object that is not there yet. Raises Conflict where it is."""
+        with _errors(self.url):
+            try:
+                obstore.put(self.objects, path, content, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                raise Conflict(path) from None
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write or replace an object."""
+        with _errors(self.url):
+            obstore.put(self.objects, path, content)
+
+    def open(self, path: str) -> IO[bytes]:
+        """A large object to read parts of."""
+        with _errors(self.url):
+            return io.BufferedReader(_Ranged(self.objects, path))  # type: ignore[return-value]
+
+    def upload(self, path: str, file: IO[bytes]) -> None:
+        """Write or replace a large object from a file, in parts."""
+        with _errors(self.url):
+            obstore.put(self.objects, path, file)
+
+    def swap(self, path: str, content: bytes, tag: str | None) -> str:
+        """Replace an object if its tag is still `tag` (None: if it is not there). The new tag, or Conflict."""
+        if self.folder is not None:
+            return self._swap_file(path, content, tag)
+        with _errors(self.url):
+            try:
+                mode: Any = "create" if tag is None else {"e_tag": tag}
+                return obstore.put(self.objects, path, content, mode=mode, use_multipart=False)["e_tag"] or ""
+            except (AlreadyExistsError, PreconditionError):
+                raise Conflict(path) from None
+
+    def delete(self, path: str) -> None:
+        """Remove an object; that it is not there is no error."""
+        with _errors(self.url):
+            try:
+                obstore.delete(self.objects, path)
+            except (NotFoundError, FileNotFoundError):
+                return
+
+    def scan(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """The objects below a prefix: `path`, `size`, `last_modified`."""
+        if self.exists:
+            with _errors(self.url):
+                for chunk in obstore.list(self.objects, prefix):
+                    yield from chunk  # type: ignore[misc]
+
+    def folders(self, prefix: str = "") -> list[str]:
+        """The names one level below a prefix that have something below them."""
+        if not self.exists:
+            return []
+        with _errors(self.url):
+            found = obstore.list_with_delimiter(self.objects, prefix or None)
+            return sorted(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])
+
+    def _swap_file(self, path: str, content: bytes, tag: str | None) -> str:
+        assert self.folder is not None
+        file = self.folder / path
+        with _errors(self.url):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.with_name(f".{file.name}.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                found = self.get_tagged(path)
+                if (found and found[1]) != tag:
+                    raise Conflict(path)
+                obstore.put(self.objects, path, content)
+                return obstore.head(self.objects, path)["e_tag"] or ""
+
+
+class _Ranged(io.RawIOBase):
+    """An object as a seekable file; each read is a range request."""
+
+    def __init__(self, objects: ObjectStore, path: str) -> None:
+        self._file = obstore.open_reader(objects, path)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        content = bytes(self._file.read(len(buffer)))
+        buffer[: len(content)] = content
+        return len(content)
+
+
+def storage_options(store: Store) -> dict[str, str]:
+    """What delta-rs needs beyond the environment to reach the same store."""
+    return {} if store.folder is not None else _s3_config() | {"timeout": "60s"}
+
+
+_CLIENT: Any = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
+_RETRY: Any = {"max_retries": 5}
+
+
+def _s3_config() -> dict[str, str]:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    config = {"aws_region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
+    if endpoint:
+        config["aws_endpoint"] = endpoint
+    if endpoint.startswith("http://"):
+        config["aws_allow_http"] = "true"
+    return config
+
+
+@contextmanager
+def _errors(url: str) -> Iterator[None]:
+    """Storage faults as LakeErrors that name the lake."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise explain(error, url) from None
+
+
+def _refuse_missing_bucket(error: Exception, url: str) -> None:
+    if "NoSuchBucket" in str(error):
+        raise explain(error, url) from None
+
+
+def explain(error: Exception, url: str) -> LakeError:
+    """The LakeError for a fault of the storage, with the remedy where the fault is a known one."""
+    text = " ".join(str(error).split())
+    for mark, what, remedy in _KNOWN_FAULTS:
+        if mark.lower() in text.lower():
+            return LakeError(f"the lake {url}: {what}", remedy=remedy)
+    return LakeError(f"the lake {url}: {text[:400]}")
+
+
+_KNOWN_FAULTS = (
+    ("No space left", "the disk is full", "make room and run again: finished work is kept"),
+    ("Permission denied", "no permission to read or write there", "check the folder's owner and mode"),
+    ("Read-only file system", "the file system is read-only", "choose another folder with --lake"),
+    ("NoSuchBucket", "the bucket does not exist", "create it first"),
+    ("InvalidAccessKeyId", "the access key is unknown", "check AWS_ACCESS_KEY_ID"),
+    ("SignatureDoesNotMatch", "the secret key is wrong", "check AWS_SECRET_ACCESS_KEY"),
+    ("AccessDenied", "access denied", "check the key's rights on the bucket"),
+    ("CredentialsNotLoaded", "no credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ("169.254.169.254", "no credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ("error sending request", "the storage does not answer", "check AWS_ENDPOINT_URL and that the server runs"),
+    ("Not a directory", "there is a file in the way", "choose another folder with --lake"),
+    ("File exists", "there is a file in the way", "choose another folder with --lake"),
+)

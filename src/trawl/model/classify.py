@@ -1,0 +1,84 @@
+"""One table that says what an answer means, and how long to wait where it asks for that."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What to do with an answer."""
+
+    OK = "ok"
+    NOT_MODIFIED = "not modified"
+    REDIRECT = "redirect"
+    RETRY = "retry"  # now, after a pause
+    LATER = "later"  # this run gives up on it, a later one asks again: error pages are cached, too
+    GONE = "gone"
+    QUARANTINE = "quarantine"
+    FATAL = "fatal"
+
+
+_TABLE: dict[int, Action] = {
+    304: Action.NOT_MODIFIED,
+    301: Action.REDIRECT,
+    302: Action.REDIRECT,
+    303: Action.REDIRECT,
+    307: Action.REDIRECT,
+    308: Action.REDIRECT,
+    401: Action.FATAL,
+    404: Action.GONE,
+    410: Action.GONE,
+    408: Action.RETRY,
+    425: Action.RETRY,
+    429: Action.RETRY,
+    500: Action.RETRY,
+    502: Action.RETRY,
+    503: Action.RETRY,
+    504: Action.RETRY,
+}
+_RANGES: tuple[tuple[range, Action], ...] = (
+    (range(200, 201), Action.OK),
+    (range(201, 300), Action.QUARANTINE),  # 204, 206: a success that holds no document
+    (range(300, 400), Action.LATER),
+    (range(400, 500), Action.LATER),
+    (range(520, 531), Action.RETRY),  # a CDN that cannot reach its origin
+    (range(500, 600), Action.LATER),
+)
+
+
+def classify(status: int) -> Action:
+    """The action for an HTTP status; what is no known status goes to quarantine."""
+    if (action := _TABLE.get(status)) is not None:
+        return action
+    return next((action for statuses, action in _RANGES if status in statuses), Action.QUARANTINE)
+
+
+def retry_after(value: str | None, now: datetime, limit: timedelta) -> timedelta | None:
+    """The wait that a Retry-After header asks for, at most `limit`. None for no, negative, past or unreadable ones."""
+    if not value:
+        return None
+    text = value.strip()
+    try:
+        if text.isascii() and text.isdigit():
+            wait = timedelta(seconds=min(int(text[:12]), int(limit.total_seconds()) + 1))
+        else:
+            until = parsedate_to_datetime(text)
+            wait = (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return min(wait, limit) if wait > timedelta(0) else None
+
+
+def remaining_age(headers: Mapping[str, str]) -> timedelta | None:
+    """How long caches may go on giving this same answer: its max-age (shared caches first) less its Age."""
+    ages = {}
+    for directive in headers.get("cache-control", "").lower().split(","):
+        name, _, seconds = directive.strip().partition("=")
+        if seconds.strip('"').isdigit():
+            ages[name] = int(seconds.strip('"')[:10])
+    lifetime = ages.get("s-maxage", ages.get("max-age"))
+    if lifetime is None:
+        return None
+    age = headers.get("age", "0").strip()
+    return timedelta(seconds=max(0, lifetime - (int(age[:10]) if age.isdigit() else 0)))

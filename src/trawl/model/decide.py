@@ -1,0 +1,220 @@
+"""What an answer means for a record: pure decisions, one row each.
+
+`prior` is what the log held, `answer` what came; the result is the row that the log will hold. Nothing is ever decided
+from a clock of its own: the instant is the answer's.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from .canonical import byte_hash, fingerprint
+from .records import Answer, Event, Failure, Op, Prior, Refusal, Result, Row, Settled, State
+
+_TICK = timedelta(microseconds=1)
+_FIRST_RETRY = timedelta(hours=1)
+_LAST_RETRY = timedelta(days=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the decisions need of the source: one value per endpoint and run.
+
+    Attributes:
+        token: the API's version token in this run; an answer that carries another one came from an old cache.
+        believe_older: take an answer of an older deploy than the stored content's (a rollback that is meant).
+    """
+
+    run: str
+    unordered: tuple[tuple[str, ...], ...]
+    tombstone_after: timedelta
+    token: str | None = None
+    believe_older: bool = False
+
+
+def settle(prior: Prior, answer: Answer | Refusal | Failure, rules: Rules) -> Settled:
+    """Decide one record."""
+    match answer:
+        case Answer():
+            if _regressed(prior, answer, rules):
+                older = Failure(answer.at, "regressed: an older deploy answered", answer.stale_until)
+                return _failed(prior, older)
+            return _answered(prior, answer, rules)
+        case Refusal():
+            return _refused(prior, answer, rules)
+        case Failure():
+            return _failed(prior, answer)
+        case _:
+            assert_never(answer)
+
+
+def backoff(failures: int) -> timedelta:
+    """When to ask again after the n-th failure in a row: 1 h, 2 h, 4 h, ... 5 d."""
+    return min(_FIRST_RETRY * 2 ** min(failures - 1, 10), _LAST_RETRY)
+
+
+def _regressed(prior: Prior, answer: Answer, rules: Rules) -> bool:
+    if rules.believe_older or answer.body is None or prior.version == 0:
+        return False
+    if answer.source_order is None or prior.source_order is None:
+        return False
+    return answer.source_order < prior.source_order
+
+
+def _answered(prior: Prior, answer: Answer, rules: Rules) -> Settled:
+    if answer.body is None:
+        return _checked(prior, answer, rules)
+    digest = byte_hash(answer.body)
+    if digest == prior.byte_hash:
+        return _checked(prior, answer, rules)
+    marks = fingerprint(answer.value, rules.unordered)
+    if marks.canonical == prior.canonical_hash:
+        return _checked(prior, answer, rules, digest)
+    same = marks.semantic == prior.semantic_hash
+    first = prior.version == 0
+    returned = prior.event == Event.BACK
+    result = (
+        Result.NEW if first else Result.REVIVED if returned else Result.REORDERED if same else Result.CHANGED
+    )
+    return Settled(
+        _row(
+            Op.PUT,
+            prior,
+            answer.at,
+            source_version=answer.source_version,
+            source_order=_order(prior, answer, rules),
+            retry_at=_again(answer, rules),
+            checked_at=answer.at,
+            label=answer.label or prior.label,
+            locator=answer.locator or prior.locator,
+            etag=answer.etag,
+            last_modified=answer.last_modified,
+            byte_hash=digest,
+            canonical_hash=marks.canonical,
+            semantic_hash=marks.semantic,
+            bytes=len(answer.body),
+            version=prior.version if same else prior.version + 1,
+            first_seen=prior.first_seen or answer.at,
+            changed_at=prior.changed_at if same else answer.at,
+            payload_run=rules.run,
+            payload=answer.body.decode("utf-8-sig"),
+        ),
+        result,
+    )
+
+
+def _checked(prior: Prior, answer: Answer, rules: Rules, digest: bytes | None = None) -> Settled:
+    """The stored content still holds; a full row only where a validator or the label moved, else a thin one."""
+    etag = answer.etag or prior.etag
+    last_modified = answer.last_modified or prior.last_modified
+    label = answer.label or prior.label
+    moved = digest is not None or etag != prior.etag or last_modified != prior.last_modified or prior.event
+    full = (
+        {
+            "label": label,
+            "locator": answer.locator or prior.locator,
+            "etag": etag,
+            "last_modified": last_modified,
+            "byte_hash": digest or prior.byte_hash,
+            "canonical_hash": prior.canonical_hash,
+            "semantic_hash": prior.semantic_hash,
+            "bytes": prior.bytes if answer.body is None else len(answer.body),
+            "version": prior.version,
+            "first_seen": prior.first_seen,
+            "changed_at": prior.changed_at,
+            "payload_run": prior.payload_run,
+        }
+        if moved
+        else {}
+    )
+    returned = prior.event == Event.BACK
+    row = _row(
+        Op.REVIVE if returned else Op.CHECK,
+        prior,
+        answer.at,
+        source_version=answer.source_version,
+        source_order=_order(prior, answer, rules),
+        retry_at=_again(answer, rules),
+        checked_at=answer.at,
+        **full,
+    )
+    return Settled(row, Result.REVIVED if returned else Result.UNCHANGED)
+
+
+def _refused(prior: Prior, refusal: Refusal, rules: Rules) -> Settled:
+    if _state(prior) == State.PRESENT:
+        reason = f"refused: listed, but the API answers {refusal.status}"
+        return _failed(prior, Failure(refusal.at, reason, refusal.stale_until))
+    first = prior.refused_at or refusal.at
+    if refusal.at - first >= rules.tombstone_after:
+        return Settled(_row(Op.GONE, prior, refusal.at, state=State.GONE), Result.GONE)
+    return Settled(_row(Op.MISSING, prior, refusal.at, refused_at=first), Result.MISSING)
+
+
+def _failed(prior: Prior, failure: Failure) -> Settled:
+    failures = prior.failures + 1
+    row = _row(
+        Op.FAIL,
+        prior,
+        failure.at,
+        refused_at=prior.refused_at,
+        failures=failures,
+        retry_at=max(failure.at + backoff(failures), failure.retry_at or failure.at),
+        reason=failure.reason,
+        **({"label": prior.label, "locator": prior.locator, "version": 0, "first_seen": failure.at}
+           if prior.event == Event.NEW and prior.first_seen is None else {}),
+    )
+    return Settled(row, Result.QUARANTINED if failure.quarantined else Result.FAILED)
+
+
+def _row(op: Op, prior: Prior, at: datetime, *, state: State | None = None, **fields: object) -> Row:
+    """A row about `prior`, whose `valid_from` never steps back behind what the log holds of it."""
+    after = state or _state(prior)
+    known: dict[str, object] = {"source_version": prior.source_version, "source_order": prior.source_order}
+    return Row(
+        op=op,
+        endpoint=prior.endpoint,
+        key=prior.key,
+        state=after,
+        valid_from=at if prior.floor is None else max(at, prior.floor + _TICK),
+        observed_at=at,
+        missing_since=None if after == State.PRESENT else prior.missing_since or at,
+        **(known | fields),  # type: ignore[arg-type]
+    )
+
+
+def _state(prior: Prior) -> State:
+    match prior.event:
+        case Event.NEW | Event.BACK:
+            return State.PRESENT
+        case Event.LOST:
+            return State.MISSING
+        case _:
+            return State(prior.state)
+
+
+def _order(prior: Prior, answer: Answer, rules: Rules) -> int | None:
+    if answer.source_order is None or prior.source_order is None or rules.believe_older:
+        return answer.source_order if answer.source_order is not None else prior.source_order
+    return max(answer.source_order, prior.source_order)
+
+
+def _again(answer: Answer, rules: Rules) -> datetime | None:
+    """An answer of another deploy than the run's came from a cache: ask again once that may have expired."""
+    if rules.token is None or answer.source_version in {None, rules.token}:
+        return None
+    return answer.stale_until or answer.at + _FIRST_RETRY
+
+
+def unfetched(prior: Prior, at: datetime) -> Row | None:
+    """What the listing alone teaches of a record that was planned but not asked for (the budget was spent)."""
+    match prior.event:
+        case Event.NEW:
+            first = {"label": prior.label, "locator": prior.locator, "version": 0, "first_seen": at}
+            return _row(Op.LISTED, prior, at, **first)
+        case Event.BACK:
+            return _row(Op.LISTED, prior, at)
+        case Event.LOST:
+            return _row(Op.MISSING, prior, at)
+        case _:
+            return None

@@ -1,0 +1,60 @@
+"""What identifies a record for ever: the key policy of an endpoint, applied to an item of its list."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from .errors import TornListing
+from .values import dig
+
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """One or more fields of an item, each optionally cut by a pattern whose first group is the key."""
+
+    fields: tuple[str, ...]
+    pattern: re.Pattern[str] | None = None
+
+    def key_of(self, item: Any) -> str:
+        """The key of an item as text (several parts are joined by `:`). Raises TornListing where it has none."""
+        if len(self.fields) == 1:
+            return self._part(item, self.fields[0])
+        return ":".join(self._part(item, field).replace("%", "%25").replace(":", "%3A") for field in self.fields)
+
+    def _part(self, item: Any, field: str) -> str:
+        value = scalar(item, field)
+        if value is None:
+            raise TornListing(f"an item has no key at {field!r}: {str(item)[:120]}")
+        if self.pattern is None:
+            return value
+        match = self.pattern.search(value)
+        if match is None:
+            raise TornListing(f"{value!r} at {field!r} does not match the key pattern {self.pattern.pattern!r}")
+        return match[1]
+
+
+def scalar(item: Any, field: str) -> str | None:
+    """A field's text: strings and integers as they are (0 and -1 too); everything else is no key and no label."""
+    try:
+        value = dig(item, field)
+    except KeyError:
+        return None
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def fields_of(template: str) -> tuple[str, ...]:
+    """The names in braces of a path template."""
+    return tuple(_FIELD.findall(template))
+
+
+def fill(template: str, **values: str | None) -> str:
+    """Fill a path template. Each value is quoted as one path segment, unless it is the whole path or address itself."""
+    whole = _FIELD.fullmatch(template)
+    if whole:
+        return values[whole[1]] or ""
+    return _FIELD.sub(lambda found: quote(values[found[1]] or "", safe="~"), template)

@@ -1,0 +1,66 @@
+"""Small readable values of configuration: durations, and dotted paths into JSON."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_MISSING = object()
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read `90s`, `15m`, `24h`, `6d`, `1h 30m`; a bare number is seconds."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return timedelta(seconds=value)
+    if isinstance(value, str):
+        if parts := _DURATION.findall(value.strip()):
+            if not _DURATION.sub("", value).strip():
+                return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    raise ValueError(f"{value!r} is no duration; write for example 90s, 15m, 24h or 6d")
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest text that `parse_duration` reads back."""
+    seconds = value.total_seconds()
+    for unit in "wdhm":
+        if seconds and seconds % _UNITS[unit] == 0:
+            return f"{int(seconds // _UNITS[unit])}{unit}"
+    return f"{seconds:g}s"
+
+
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)
+]
+
+
+def dig(value: Any, path: str) -> Any:
+    """The value at a dotted path (`a.b.0.c`; an empty path is the value itself). Raises KeyError where there is none."""
+    for part in path.split(".") if path else ():
+        if isinstance(value, dict):
+            found = value.get(part, _MISSING)
+        elif isinstance(value, list) and part.lstrip("-").isdigit() and -len(value) <= int(part) < len(value):
+            found = value[int(part)]
+        else:
+            found = _MISSING
+        if found is _MISSING:
+            raise KeyError(path)
+        value = found
+    return value
+
+
+def each(value: Any, path: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every (object, field) that a path leads to, through any lists on the way."""
+    if isinstance(value, list):
+        for item in value:
+            yield from each(item, path)
+    elif isinstance(value, dict) and path[0] in value:
+        if len(path) == 1:
+            yield value, path[0]
+        else:
+            yield from each(value[path[0]], path[1:])

@@ -1,0 +1,1 @@
+"""Trawl on Prefect. The only package that imports it."""

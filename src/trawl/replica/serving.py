@@ -1,0 +1,98 @@
+"""Run a replica under uvicorn: in the foreground for people, in a thread for tests and demos."""
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from trawl.model.errors import ConfigurationError
+from trawl.replica.app import ASGIApp
+from trawl.replica.catalogue import PREFIX
+
+_GRACE_SECONDS = 2
+_START_SECONDS = 10
+_BACKLOG = 2_048
+
+
+def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 8000, *, ready: Callable[[str], object]) -> None:
+    """Serve until SIGINT or SIGTERM, then return; answers under way get two seconds.
+
+    `port` 0 takes a free one. `ready` is called once, with the base URL, when requests are answered. Raises
+    ConfigurationError if the address cannot be listened on.
+    """
+    listener = _listen(host, port)
+    with listener:
+        _Server(app, lambda: ready(_url(listener))).run([listener])
+
+
+@contextlib.contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    """Serve in a background thread on a free loopback port; the value is the base URL, up to /api/v2."""
+    ready = threading.Event()
+    with _listen("127.0.0.1", 0) as listener:
+        server = _Server(app, ready.set)
+        thread = threading.Thread(target=server.run, args=([listener],), name="trawl-replica", daemon=True)
+        thread.start()
+        try:
+            if not ready.wait(_START_SECONDS):
+                raise TimeoutError(f"the replica did not start within {_START_SECONDS} s")
+            yield _url(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it is ready and ends on a signal without raising it again."""
+
+    def __init__(self, app: ASGIApp, ready: Callable[[], object]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_level="warning",
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+        )
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}, port {port}: {error}",
+            remedy="choose an address of this machine and a port that is free (0 takes any)",
+        ) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{PREFIX}"

@@ -1,0 +1,220 @@
+"""The chart as `helm template` renders it: offline, in seconds."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from rendering import (
+    CHART,
+    HELM_VERSIONS,
+    KIND_VALUES,
+    RefusedError,
+    as_text,
+    job_template,
+    one,
+    pods,
+    setup_config,
+)
+
+from trawl.orchestration.deployments import deployments_of
+from trawl.orchestration.setup import Settings
+
+EXTERNAL = (
+    'database={"host":"db.example","port":5433}',
+    's3={"endpoint":"https://s3.example"}',
+    'existingSecrets={"api":"my-api","postgres":"my-db","s3":"my-s3"}',
+)
+
+
+@pytest.mark.parametrize("values", [(), (str(KIND_VALUES),), EXTERNAL], ids=["defaults", "kind", "external"])
+class TestEveryPod:
+    def test_is_restricted(self, chart, values):
+        for name, template in pods(chart(*values)):
+            pod = template["spec"]
+            assert pod["securityContext"]["runAsNonRoot"] is True, name
+            assert pod["securityContext"]["runAsUser"] > 0, name
+            assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+            assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), name
+            volumes = {kind for volume in pod.get("volumes", []) for kind in volume if kind != "name"}
+            assert volumes <= {"emptyDir", "configMap", "secret", "persistentVolumeClaim"}, name
+            for container in pod["containers"] + pod.get("initContainers", []):
+                security = container["securityContext"]
+                assert security["allowPrivilegeEscalation"] is False, name
+                assert security["capabilities"] == {"drop": ["ALL"]}, name
+                assert security["readOnlyRootFilesystem"] is True, name
+
+    def test_asks_for_what_it_needs(self, chart, values):
+        for name, template in pods(chart(*values)):
+            for container in template["spec"]["containers"] + template["spec"].get("initContainers", []):
+                assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
+                assert "memory" in container["resources"]["limits"], name
+
+    def test_has_a_token_only_where_it_talks_to_kubernetes(self, chart, values):
+        with_token = {
+            name
+            for name, template in pods(chart(*values))
+            if template["spec"]["automountServiceAccountToken"]
+        }
+        assert with_token <= {"Deployment/trawl-worker", "Job/trawl-secrets"}
+
+    def test_names_no_environment_variable_twice(self, chart, values):
+        for name, template in pods(chart(*values)):
+            for container in template["spec"]["containers"]:
+                names = [entry["name"] for entry in container.get("env", [])]
+                assert len(names) == len(set(names)), name
+
+
+def test_no_secret_is_rendered(manifests):
+    assert not [m for m in manifests if m["kind"] == "Secret"]
+    for manifest in manifests:
+        text = as_text(manifest)
+        for word in re.findall(r'"name": "(\w*(?:PASSWORD|SECRET_ACCESS_KEY|AUTH_STRING))", "value": ', text):
+            pytest.fail(f"{manifest['kind']}/{manifest['metadata']['name']}: {word} has a plain value")
+
+
+def test_secrets_may_be_created_and_not_read(manifests):
+    assert one(manifests, "Role", "trawl-secrets")["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}
+    ]
+
+
+def test_existing_secrets_need_no_job(chart):
+    external = chart(*EXTERNAL)
+    assert not [m for m in external if m["metadata"]["name"] == "trawl-secrets"]
+    assert {m["metadata"]["name"] for m in external if m["kind"] == "StatefulSet"} == set()
+    text = as_text(external)
+    for name in ("my-api", "my-db", "my-s3"):
+        assert name in text
+
+
+def test_nothing_is_for_the_whole_cluster(manifests):
+    assert not [m["kind"] for m in manifests if m["kind"].startswith("Cluster")]
+
+
+def test_set_up_is_named_by_what_it_is_told(chart, manifests):
+    name = one(manifests, "Job", "trawl-setup")["metadata"]["name"]
+    assert one(chart(), "Job", "trawl-setup")["metadata"]["name"] == name
+    for change in (
+        'image={"tag":"other"}',
+        'sources={"pokeapi":{"publicCalls":3}}',
+        'flows={"finishedJobTtl":900}',
+    ):
+        assert one(chart(change), "Job", "trawl-setup")["metadata"]["name"] != name, change
+    assert "helm.sh/hook" not in as_text(one(manifests, "Job", "trawl-setup"))
+
+
+def test_rendering_is_repeatable(chart):
+    assert chart.__wrapped__() == chart.__wrapped__()
+
+
+def test_set_up_understands_what_it_is_told(chart):
+    told = Settings.model_validate(setup_config(chart('sources={"mine":{"baseUrl":"http://mine.example"}}')))
+    assert told.buckets == ("trawl-lake", "minio-crawler-results")
+    assert set(told.sources) == {"pokeapi", "mine"}
+    assert [d.name for d in deployments_of(told.sources.items())] == [
+        "discover-mine",
+        "refresh-mine",
+        "discover-pokeapi",
+        "refresh-pokeapi",
+    ]
+
+
+def test_the_defaults_of_chart_and_code_agree(manifests):
+    assert Settings.model_validate(setup_config(manifests)).sources == Settings().sources
+
+
+def test_a_source_has_its_address_in_the_runs(chart):
+    template = job_template(chart(str(KIND_VALUES)))
+    env = template["variables"]["properties"]["env"]["default"]
+    assert env["TRAWL_SOURCE_POKEAPI_BASE_URL"].startswith("http://pokeapi.trawl-replica/")
+    assert env["TRAWL_LAKE"] == "s3://trawl-lake"
+
+
+def test_every_placeholder_of_the_job_template_has_a_variable(manifests):
+    template = job_template(manifests)
+    placeholders = set(re.findall(r"\{\{ (\w+) \}\}", as_text(template["job_configuration"])))
+    assert placeholders == set(template["variables"]["properties"])
+
+
+def test_an_image_of_ones_own(chart):
+    digest = "sha256:" + "0" * 64
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+    rendered = chart(f'image={{"repository":"r.example/t","digest":"{digest}"}}')
+    wanted = f"r.example/t:{version}@{digest}"
+    for name, template in pods(rendered):
+        for container in template["spec"]["containers"]:
+            if container["name"] not in {"postgres", "minio", "prefect-job"}:
+                assert container["image"] == wanted, name
+    assert job_template(rendered)["variables"]["properties"]["image"]["default"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ('server={"repliicas":2}', "/server"),
+        ('flows={"finishedJobTtl":10}', "/flows/finishedJobTtl"),
+        ('database={"host":"db.example"}', "/existingSecrets/postgres"),
+        ('s3={"endpoint":"https://s3.example"}', "/existingSecrets/s3"),
+        ('sources={"Poke":{}}', "Poke"),
+        ('sources={"pokeapi":{"discover":{"cron":"hourly"}}}', "/sources/pokeapi/discover/cron"),
+        ('image={"digest":"abc"}', "/image/digest"),
+        ('postgres={"storage":{"size":"big"}}', "/postgres/storage/size"),
+        ('podSecurityContext={"runAsUser":0}', "/podSecurityContext/runAsUser"),
+        ('logLevel="LOUD"', "/logLevel"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(chart, wrong, message):
+    with pytest.raises(RefusedError, match=re.escape(message)):
+        chart(wrong)
+
+
+@pytest.mark.parametrize("helm", HELM_VERSIONS)
+def test_helm_lint_is_silent(helm):
+    done = subprocess.run([helm, "lint", "--strict", str(CHART)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_value_is_described():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def undescribed(node, path):
+        if "$ref" in node:
+            return
+        if path and "description" not in node:
+            yield path
+        for name, child in node.get("properties", {}).items():
+            yield from undescribed(child, f"{path}.{name}")
+
+    assert not list(undescribed({"properties": schema["properties"]}, ""))
+
+
+SCHEMAS = os.environ.get("KUBECONFORM_SCHEMAS")
+
+
+@pytest.mark.skipif(
+    not (SCHEMAS and shutil.which("kubeconform")),
+    reason="needs kubeconform and KUBECONFORM_SCHEMAS, a folder of schemas (or `default`: from the internet)",
+)
+def test_kubernetes_knows_every_field(chart, tmp_path):
+    rendered = tmp_path / "rendered.yaml"
+    rendered.write_text(yaml.safe_dump_all(chart()))
+    done = subprocess.run(
+        [
+            "kubeconform",
+            "-strict",
+            "-summary",
+            "-kubernetes-version",
+            "1.29.0",
+            "-schema-location",
+            SCHEMAS,
+            str(rendered),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
