@@ -218,3 +218,9 @@ def test_kubernetes_knows_every_field(chart, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_template_for_reading_is_the_one_that_is_used(manifests):
+    assert yaml.safe_load((KIND_VALUES.parent / "base-job-template.yaml").read_text()) == job_template(
+        manifests
+    )

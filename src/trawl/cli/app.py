@@ -1,5 +1,6 @@
 """The application: its commands, and what their errors mean for the exit code."""
 
+import logging
 import sys
 
 from cyclopts import App, CycloptsError
@@ -41,6 +42,7 @@ def main() -> None:
 
 def invoke(arguments: list[str]) -> int:
     """Run a command; the exit code."""
+    logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and told in our own words
     try:
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from trawl.lake import Lake
@@ -17,7 +18,7 @@ LakeOption = Annotated[
     Parameter(name="--lake", help="The lake: a folder or s3://bucket/prefix. Default: $TRAWL_LAKE, else ./lake."),
 ]
 
-out = Console(highlight=False)
+out = Console(highlight=False, soft_wrap=True)
 
 
 def open_lake(url: str | None) -> Lake:
@@ -38,12 +39,44 @@ def parse_time(text: str | None, flag: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def table(columns: list[str], rows: list[list[Any]], *, title: str | None = None) -> Table:
-    """A table for people: numbers to the right."""
+def table(columns: list[str], rows: list[list[Any]], *, title: str | None = None) -> RenderableType:
+    """A table for people: numbers to the right. One that is wider than the terminal is shown row by row instead."""
     found = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        found.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        found.add_column(escape(column), justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        found.add_row(*("" if value is None else f"{value:,}" if isinstance(value, int) else str(value) for value in row))
-    return found
+        found.add_row(*(escape(_text(value)) for value in row))
+    if not out.is_terminal:
+        out.width = max(out.width, out.measure(found, options=out.options.update(max_width=100_000)).maximum)
+    if out.measure(found, options=out.options.update(max_width=100_000)).maximum <= out.width:
+        return found
+    blocks = Table(box=None, pad_edge=False, show_header=False)
+    blocks.add_column(style="bold", no_wrap=True)
+    blocks.add_column(overflow="fold")
+    for row in rows:
+        for column, value in zip(columns, row, strict=True):
+            blocks.add_row(escape(column), escape(_text(value)))
+        blocks.add_row("", "")
+    return blocks
+
+
+def shorten(text: str, width: int) -> str:
+    """A text of at most so many characters."""
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case int():
+            return f"{value:,}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}"
+        case bytes():
+            return value.hex()
+        case _:
+            return str(value)

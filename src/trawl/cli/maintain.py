@@ -1,2 +1,45 @@
-"""stub"""
-def maintain() -> None: ...
+"""`trawl maintain`: keep a lake quick."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trawl.crawl import maintain as maintain_source
+
+from .common import LakeOption, open_lake, out
+
+
+def maintain(
+    *sources: str,
+    lake: LakeOption = None,
+    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Fold old checks and join small files. History stays: every `--as-of` answers as before.
+
+    ```
+    trawl maintain pokeapi
+    ```
+
+    Parameters
+    ----------
+    sources
+        The sources to maintain; without any, all that the lake holds.
+    json_output
+        Print one JSON object.
+    """
+    found = open_lake(lake)
+    names = sources or tuple(found.sources())
+    results = {}
+    for name in names:
+        folded = maintain_source(found, name, say=None if json_output else lambda text, n=name: out.print(f"[dim]{n}:[/] {text}"))
+        results[name] = folded
+        if not json_output:
+            out.print(
+                f"[bold]{name}[/]: {folded.files_before:,} files became {folded.files_after:,}; "
+                f"{folded.rows_folded:,} check rows folded"
+            )
+    if json_output:
+        print(json.dumps({name: asdict(folded) for name, folded in results.items()}))
+

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from trawl.lake import Result
 
-from .common import LakeOption, open_lake, out, parse_time, table
+from .common import LakeOption, open_lake, out, parse_time, shorten, table
 
 _SHOWN = 200  # rows of a table on a terminal
 _WIDTH = 100  # characters of a value in a table
@@ -53,19 +53,12 @@ def _print(result: Result) -> None:
     columns, rows, more = result.columns, [], 0
     for row in result.rows():
         if len(rows) < _SHOWN:
-            rows.append([_short(value) for value in row.values()])
+            rows.append([shorten(value, _WIDTH) if isinstance(value, str) else value for value in row.values()])
         else:
             more += 1
     out.print(table(columns, rows))
     if more:
         out.print(f"[dim]and {more:,} more rows; --format csv shows all[/]")
-
-
-def _short(value: object) -> object:
-    if value is None or isinstance(value, int | float):
-        return value
-    text = value.hex() if isinstance(value, bytes) else str(value)
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
 
 
 def _plain(value: object) -> str:

@@ -27,7 +27,7 @@ def run(
     rate: str | None = None,
     max_requests: int | None = None,
     force: Annotated[bool, Parameter(negative=())] = False,
-    cache: Annotated[bool, Parameter(name="--cache", negative="--no-cache", show=False)] = True,
+    cache: Annotated[bool, Parameter(name="--cache", negative="--no-cache")] = True,
     accept: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     reject: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     wait: str | None = None,
@@ -48,7 +48,7 @@ def run(
     source
         A registered source (see `trawl sources`) or a YAML file.
     base_url
-        Takes the place of the source's own address (also TRAWL_SOURCE_<NAME>_BASE_URL).
+        Takes the place of the source's own address (also: TRAWL_SOURCE_POKEAPI_BASE_URL and the like).
     mode
         `refresh` lists and fetches what is due; `discover` only asks what there is.
     endpoint
@@ -60,7 +60,7 @@ def run(
     force
         Everything is due, still asked conditionally.
     cache
-        `--no-cache` sends no validators: every document is received anew.
+        With `--no-cache` no validators are sent: every document is received anew.
     accept
         Let through what a guard held of this endpoint, or take its guards away for this run; repeatable.
     reject
@@ -77,7 +77,7 @@ def run(
         mode=mode,
         base_url=base_url,
         endpoints=endpoint,
-        rate=_rate(rate),
+        rate=rate_of(rate),
         max_requests=max_requests,
         force=force,
         no_cache=not cache,
@@ -125,7 +125,8 @@ def show(report: Report) -> None:
         out.print(f"[yellow]held:[/] {', '.join(report.held)}. Look, then: trawl run {report.source} {flags} (or --reject)")
 
 
-def _rate(text: str | None) -> float | Literal["unlimited"] | None:
+def rate_of(text: str | None) -> float | Literal["unlimited"] | None:
+    """`--rate`: a number of requests per second, or the word."""
     if text is None or text == "unlimited":
         return text
     try:

@@ -1,2 +1,17 @@
-"""stub"""
-def sources() -> None: ...
+"""`trawl sources`: what can be crawled by name."""
+
+from trawl.sources import load_source, source_names
+
+from .common import out, table
+
+
+def sources() -> None:
+    """List the registered sources. Any YAML file can be crawled as well: `trawl run ./file.yaml`.
+
+    ```
+    trawl sources
+    ```
+    """
+    configs = [load_source(name) for name in source_names()]
+    rows = [[c.name, c.title, c.base_url, len(c.endpoints), f"{c.rate.requests_per_second:g}/s"] for c in configs]
+    out.print(table(["name", "title", "base_url", "endpoints", "rate"], rows))

@@ -1,2 +1,84 @@
-"""stub"""
-def status() -> None: ...
+"""`trawl status`: what the lake holds and what waits."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from trawl.crawl import pending_holds
+from trawl.lake import Lake
+
+from .common import LakeOption, open_lake, out, table
+
+
+def status(
+    *,
+    lake: LakeOption = None,
+    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> None:
+    """Show each source's records, its last runs, and what waits: holds, unfinished plans, quarantine, a running writer.
+
+    ```
+    trawl status --lake ./lake
+    ```
+
+    Parameters
+    ----------
+    json_output
+        Print one JSON object.
+    """
+    found = open_lake(lake)
+    facts = {name: _status(found, name) for name in found.sources()}
+    if json_output:
+        print(json.dumps({"lake": found.url, "sources": facts}, default=str))
+        return
+    out.print(f"lake [bold]{found.url}[/]")
+    for name, fact in facts.items():
+        _show(name, fact)
+
+
+def _status(lake: Lake, name: str) -> dict[str, Any]:
+    source = lake.source(name)
+    counts = lake.query(
+        f'SELECT state, count(*) AS n, max(checked_at) AS checked_at FROM "{name}".records GROUP BY state ORDER BY state'
+    ).rows()
+    quarantined = lake.query(f'SELECT count(*) AS n FROM "{name}".quarantine WHERE open').rows()
+    runs = lake.query(
+        f'SELECT run_id, mode, status, started_at, duration_s, requests, note FROM "{name}".runs ORDER BY started_at DESC LIMIT 5'
+    ).rows()
+    snapshot = source.log.snapshot()
+    holder = source.holder(datetime.now(UTC))
+    return {
+        "records": {row["state"]: row["n"] for row in counts},
+        "quarantined": sum(row["n"] for row in quarantined),
+        "source_version": source.facts(snapshot).get("token", {}).get("value"),
+        "files": None if snapshot is None else len(snapshot.files()),
+        "runs": list(runs),
+        "held": {name: hold["reason"] for name, hold in pending_holds(source).items()},
+        "unfinished": [plan.run for plan in source.runs.plans()],
+        "writing": None if holder is None else str(holder),
+    }
+
+
+def _show(name: str, fact: dict[str, Any]) -> None:
+    records = ", ".join(f"{number:,} {state}" for state, number in fact["records"].items()) or "no records yet"
+    out.print(f"\n[bold]{name}[/]: {records}; {fact['files'] or 0} files in the log")
+    if fact["source_version"]:
+        out.print(f"  version {fact['source_version']}")
+    for endpoint, reason in fact["held"].items():
+        out.print(f"  [yellow]held[/] {endpoint}: {reason} (trawl run {name} --accept {endpoint}, or --reject {endpoint})")
+    for run in fact["unfinished"]:
+        out.print(f"  [yellow]unfinished[/] run {run}: the next run of the same wishes goes on with it")
+    if fact["quarantined"]:
+        out.print(f'  [yellow]quarantined[/] {fact["quarantined"]:,} (trawl query "FROM {name}.quarantine WHERE open")')
+    if fact["writing"]:
+        out.print(f"  [green]writing now:[/] {fact['writing']}")
+    if fact["runs"]:
+        columns = ["run_id", "mode", "status", "started_at", "duration_s", "requests", "note"]
+        out.print(table(columns, [[_line(run[column]) for column in columns] for run in fact["runs"]]))
+
+
+def _line(value: Any) -> Any:
+    """The first line of a text; everything else as it is."""
+    return value.splitlines()[0] if isinstance(value, str) and value else value

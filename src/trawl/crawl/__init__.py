@@ -1,8 +1,11 @@
 """The engine: list, plan, fetch, commit, resume. A laptop needs nothing above this."""
 
-from .engine import crawl
+from .engine import crawl, preview
+from .holds import pending_holds
+from .maintain import maintain
 from .options import CrawlOptions
+from .planning import Preview
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
 
-__all__ = ["CrawlOptions", "EndpointReport", "Progress", "Quiet", "Report", "crawl"]
+__all__ = ["CrawlOptions", "EndpointReport", "Preview", "Progress", "Quiet", "Report", "crawl", "maintain", "pending_holds", "preview"]

@@ -6,19 +6,20 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
+from urllib.parse import urlsplit
 
 from trawl.lake import HostBoard, Lake, Outcome, Plan
 from trawl.lake.lease import Lease
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
-from trawl.model.records import Result
+from trawl.model.records import Result, Row, Settled
 from trawl.transport import Client, Clock, CoolDown
 from trawl.transport.auth import SecretLoader
 
-from . import holds
+from . import holds, planning
 from .fetch import Fetcher, traffic_of
 from .options import CrawlOptions, resolve
-from .planning import Context, adopt, check_keys, make_plan
+from .planning import Context, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
 
@@ -69,6 +70,27 @@ async def crawl(
         await asyncio.to_thread(lease.release)
 
 
+async def preview(
+    source: SourceConfig,
+    lake: Lake,
+    options: CrawlOptions | None = None,
+    *,
+    progress: Progress | None = None,
+    clock: Clock = utc_now,
+    load_block: SecretLoader | None = None,
+) -> Preview:
+    """Say what a refresh would do. Asks the token and the lists, takes no lease, writes nothing."""
+    options = options or CrawlOptions()
+    target = resolve(source, options)
+    part = lake.source(source.name)
+    snapshot = part.log.snapshot()
+    facts = part.facts(snapshot)
+    check_keys(source, facts)
+    context = Context("preview", clock(), source, target, options, part, snapshot, facts, clock, progress or Quiet())
+    async with _client(context, CoolDown(clock), load_block) as client:
+        return await planning.preview(context, client)
+
+
 async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: Clock) -> None:
     """Take the lease; wait for another writer only where that was asked for."""
     until = None if options.wait is None else clock() + options.wait
@@ -85,7 +107,7 @@ async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: 
 
 
 async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoader | None) -> Report:
-    board = HostBoard(lake.store, context.source.host)
+    board = HostBoard(lake.store, urlsplit(context.target.base_url).netloc)
 
     async def publish(until: datetime) -> None:
         context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")
@@ -96,17 +118,7 @@ async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoa
     if plan is not None:
         context = replace(context, run=plan.run)
         context.progress.say(f"going on with run {plan.run} of {plan.created_at}")
-    client = Client(
-        source=context.source,
-        base_url=context.target.base_url,
-        clock=context.clock,
-        cool_down=cool_down,
-        requests_per_second=context.target.requests_per_second,
-        connections=context.target.connections,
-        budget=context.options.max_requests,
-        load_block=load_block,
-    )
-    async with client:
+    async with _client(context, cool_down, load_block) as client:
         poll = asyncio.create_task(_listen(cool_down, board))
         try:
             plan = plan or await make_plan(context, client)
@@ -119,6 +131,19 @@ async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoa
         finally:
             poll.cancel()
     return await asyncio.to_thread(_commit, context, client, plan, outcomes, lease)
+
+
+def _client(context: Context, cool_down: CoolDown, load_block: SecretLoader | None) -> Client:
+    return Client(
+        source=context.source,
+        base_url=context.target.base_url,
+        clock=context.clock,
+        cool_down=cool_down,
+        requests_per_second=context.target.requests_per_second,
+        connections=context.target.connections,
+        budget=context.options.max_requests,
+        load_block=load_block,
+    )
 
 
 async def _listen(cool_down: CoolDown, board: HostBoard) -> None:
@@ -138,11 +163,11 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
     if done:
         context.progress.say(f"{len(done)} of {len(plan.shards)} shards are finished already")
 
-    def on_result(endpoint: str, result: Result) -> None:
-        context.progress.advance(result)
-        if result in {Result.FAILED, Result.QUARANTINED}:
-            failed[endpoint] += 1
-            _check_failures(context.source, plan, failed, endpoint)
+    def on_result(settled: Settled) -> None:
+        context.progress.advance(settled.result)
+        if settled.result in {Result.FAILED, Result.QUARANTINED} and not (settled.row.reason or "").startswith("regressed"):
+            failed[settled.row.endpoint] += 1
+            _check_failures(context.source, plan, failed, settled.row)
 
     fetcher = Fetcher(
         run=plan.run,
@@ -153,7 +178,7 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
         token=plan.facts.get("token", {}).get("value"),
         conditional=not context.options.no_cache,
         believe_older=context.options.allow_rollback,
-        parent_paths=partial(context.lake.parent_paths, context.snapshot, plan.run),
+        parent_paths=partial(context.lake.parent_paths, context.base, plan.run),
         on_result=on_result,
     )
     context.progress.begin(sum(shard.records for shard in plan.shards if shard.number not in done))
@@ -173,14 +198,15 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
     return [done[number] for number in sorted(done)]
 
 
-def _check_failures(source: SourceConfig, plan: Plan, failed: Counter[str], endpoint: str) -> None:
+def _check_failures(source: SourceConfig, plan: Plan, failed: Counter[str], row: Row) -> None:
     """The guard against a broken API: more failures than it allows end the run, as soon as that is certain."""
-    guard = source.endpoints[endpoint].guards.failed
-    due = plan.endpoints[endpoint].get("due", 0)
-    if guard.exceeded(failed[endpoint], due):
+    guard = source.endpoints[row.endpoint].guards.failed
+    due = plan.endpoints[row.endpoint].get("due", 0)
+    if guard.exceeded(failed[row.endpoint], due):
         raise GuardTripped(
-            f"{endpoint}: {failed[endpoint]} of {due} due records failed: nothing is committed",
-            remedy="see `trawl status`; the next run within a day goes on with the shards that are finished",
+            f"{row.endpoint}: {failed[row.endpoint]} of {due} due records failed, so nothing is committed; the last: "
+            f"{row.key}: {row.reason}",
+            remedy="look at the API; a run within a day goes on with the shards that are finished",
         )
 
 
@@ -224,7 +250,7 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
     lease.check()
     context.lake.runs.save_manifest(report.to_dict() | {"committed": True, "holds": held})
     try:
-        context.lake.log.commit(context.snapshot, plan.run, files)
+        context.lake.log.commit(context.base, plan.run, files)
     except StaleCommit as error:
         _record_failure(context, client, error)
         raise
@@ -248,6 +274,7 @@ def _endpoint_report(
         failed=results[Result.FAILED],
         held=name in held,
         due=int(str(counts.get("due", 0))),
+        absent=bool(counts.get("absent")),
         notes=list(counts.get("notes", [])),  # type: ignore[call-overload]
     )
     guard = context.source.endpoints[name].guards.changed

@@ -12,12 +12,10 @@ from trawl.model.config import SourceConfig
 from trawl.model.decide import Rules, settle, unfetched
 from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable
 from trawl.model.keys import fields_of, fill, scalar
-from trawl.model.records import Answer, Failure, Prior, Refusal, Result
+from trawl.model.records import Answer, Failure, Prior, Refusal, Settled
 from trawl.transport import Client, Clock, Response
 
 from .listing import version_of
-
-_SHOWN_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Fetcher:
     conditional: bool
     believe_older: bool
     parent_paths: Callable[[str, str, list[str]], dict[str, str]]
-    on_result: Callable[[str, Result], None]
+    on_result: Callable[[Settled], None]
 
     async def fetch(self, shard: int) -> Outcome:
         """Fetch one shard and store its outcome; the rows stay uncommitted."""
@@ -52,7 +50,7 @@ class Fetcher:
                 group.create_task(work.through(todo))
         files = await asyncio.to_thread(work.writer.close)
         results = {endpoint: dict(counts) for endpoint, counts in work.results.items()}
-        outcome = Outcome(shard, files, results, {}, work.left, work.failures[:_SHOWN_FAILURES])
+        outcome = Outcome(shard, files, results, work.left)
         await asyncio.to_thread(self.lake.runs.save_outcome, self.run, outcome)
         return outcome
 
@@ -89,7 +87,6 @@ class _Work:
         self.fetcher, self.writer, self.rules = fetcher, writer, rules
         self.paths: dict[tuple[str, str], str] = {}
         self.results: dict[str, Counter[str]] = defaultdict(Counter)
-        self.failures: list[str] = []
         self.left = 0
         self._writing = asyncio.Lock()
 
@@ -104,19 +101,17 @@ class _Work:
                     self.writer.add(row)
                 continue
             settled = settle(prior, answer, self.rules[prior.endpoint])
-            if isinstance(answer, Failure) or settled.row.reason:
-                self.failures.append(f"{prior.endpoint}/{prior.key}: {settled.row.reason}")
             self.results[prior.endpoint][settled.result] += 1
             if self.writer.add(settled.row):
                 async with self._writing:
                     await asyncio.to_thread(self.writer.flush, self.writer.take())
-            self.fetcher.on_result(prior.endpoint, settled.result)
+            self.fetcher.on_result(settled)
 
     async def _ask(self, prior: Prior) -> Answer | Refusal | Failure | None:
         fetcher = self.fetcher
         config = fetcher.source.endpoints[prior.endpoint]
         if prior.body is not None:
-            return self._item(prior, prior.body)
+            return await self._item(prior, prior.body)
         assert config.detail is not None
         path = prior.locator or self.paths.get((prior.endpoint, prior.key))
         if path is None:
@@ -182,7 +177,7 @@ class _Work:
             stale_until=None if age is None else response.at + age,
         )
 
-    def _item(self, prior: Prior, body: bytes) -> Answer | Failure:
+    async def _item(self, prior: Prior, body: bytes) -> Answer | Failure:
         """A list-only endpoint's record: the list has brought it already."""
         config = self.fetcher.source.endpoints[prior.endpoint]
         at = self.fetcher.clock()
@@ -190,7 +185,7 @@ class _Work:
         try:
             config.contract.check(value, prior.key)
         except BrokenBody as error:
-            return Failure(at, f"quarantine: {error.message}", quarantined=True)
+            return await self._quarantine(prior, Response(200, Action.OK, {}, body, at), error.message)
         return Answer(at, body, value, label=prior.label)
 
     async def _quarantine(self, prior: Prior, response: Response, reason: str) -> Failure:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from trawl.lake import LogFile
+from trawl.lake import LogFile, SourceLake
 from trawl.lake.lease import Lease
 from trawl.model.errors import ConfigurationError
 
@@ -11,8 +11,9 @@ from .planning import Context
 from .report import EndpointReport, Report
 
 
-def pending(manifests: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def pending_holds(source: SourceLake) -> dict[str, dict[str, Any]]:
     """By endpoint, the newest news that wait for a decision: `reason`, `files`, `run_id`, `counts`."""
+    manifests = source.runs.manifests()
     found: dict[str, dict[str, Any]] = {}
     decided: set[str] = set()
     for manifest in manifests:
@@ -35,7 +36,7 @@ def decide(context: Context, lease: Lease) -> Report | None:
     options = context.options
     if not options.accept and not options.reject:
         return None
-    waiting = pending(context.lake.runs.manifests())
+    waiting = pending_holds(context.lake)
     for name in options.reject:
         if name not in waiting:
             raise ConfigurationError(
@@ -72,14 +73,14 @@ def decide(context: Context, lease: Lease) -> Report | None:
         writer = context.lake.log.writer(context.run, "run")
         context.lake.write_run(writer, context.run, context.clock(), context.facts)
         lease.check()
-        context.lake.log.commit(context.snapshot, context.run, [*files, *writer.close()])
+        context.lake.log.commit(context.base, context.run, [*files, *writer.close()])
     return report
 
 
 def _check_base(context: Context, name: str, files: list[LogFile], hold: dict[str, Any]) -> None:
     """What was held was decided against the rows of then: with newer rows it would be a regression."""
     oldest = context.lake.oldest(files)
-    newest = context.lake.newest(context.snapshot, name)
+    newest = context.lake.newest(context.base, name)
     if oldest is not None and newest is not None and newest >= oldest:
         raise ConfigurationError(
             f"--accept {name}: the endpoint has been crawled since run {hold['run_id']} held its news",

@@ -2,12 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from trawl.lake import EndpointCount, EndpointRule, ListingState, Plan, Planner, Shard, Snapshot, SourceLake, Token
+from trawl.lake import SHARD_RECORDS, EndpointCount, EndpointRule, ListingState, Plan, Planner, Shard, Snapshot, SourceLake, Token
 from trawl.model.canonical import parse
 from trawl.model.classify import Action
 from trawl.model.config import SourceConfig, VersionToken
@@ -16,10 +16,9 @@ from trawl.model.keys import scalar
 from trawl.model.version import order_of
 from trawl.transport import Client, Clock
 
-from .fetch import traffic_of
 from .listing import Absent, Kept, Listed, Listing, Unchanged, list_endpoint
 from .options import CrawlOptions, Target
-from .progress import Progress
+from .progress import Progress, count_of
 
 ADOPTABLE = timedelta(hours=24)
 
@@ -43,10 +42,16 @@ class Context:
     target: Target
     options: CrawlOptions
     lake: SourceLake
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     facts: dict[str, Any]
     clock: Clock
     progress: Progress
+
+    @property
+    def base(self) -> Snapshot:
+        """The log that this run writes to; only a preview has none."""
+        assert self.snapshot is not None
+        return self.snapshot
 
 
 def fingerprint_of(context: Context) -> str:
@@ -75,7 +80,7 @@ def check_keys(source: SourceConfig, facts: dict[str, Any]) -> None:
             raise ConfigurationError(
                 f"source {source.name!r}, endpoint {name!r}: its key policy has changed, and the lake holds keys of "
                 "the old one",
-                remedy=f"restore `key`, or crawl into another lake; `trawl rekey {source.name}` will move this one",
+                remedy="restore `key`, or crawl into another lake",
             )
 
 
@@ -94,12 +99,50 @@ async def make_plan(context: Context, client: Client) -> Plan | None:
         planner.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a refresh would do: by endpoint, how many records got which decision; `seconds` at `rate`, if limited."""
+
+    endpoints: dict[str, dict[str, int]]
+    requests: int
+    rate: float | None
+    seconds: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+async def preview(context: Context, client: Client) -> Preview:
+    """Decide as a refresh would, and write nothing."""
+    token = await _ask_token(context, client)
+    known = await asyncio.to_thread(context.lake.listings, context.snapshot)
+    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at)
+    try:
+        listings = {listing.endpoint: listing for listing in await _list_all(context, client, known)}
+        tables = {name: listing.table for name, listing in listings.items() if isinstance(listing, Listed)}
+        gone = {name for name, listing in listings.items() if isinstance(listing, Absent)}
+        planner.decide(
+            _rules(context, listed={*tables, *gone}),
+            list(tables.values()),
+            token=_planner_token(context, token),
+            force=context.options.force,
+        )
+        decisions = planner.decisions()
+    finally:
+        planner.close()
+    due = sum(n for counts in decisions.values() for decision, n in counts.items() if decision != "fresh")
+    requests, rate = due + client.traffic.requests, context.target.requests_per_second
+    return Preview(decisions, requests, rate, None if rate is None else requests / rate)
+
+
 def adopt(context: Context) -> Plan | None:
     """The unfinished plan that this run may go on with; others are given up, visibly."""
     found = None
+    version_of_log = context.base.version
     wanted, now = fingerprint_of(context), context.started_at
     for plan in context.lake.runs.plans():
-        reason = _unfit(plan, wanted, context.snapshot.version, now)
+        reason = _unfit(plan, wanted, version_of_log, now)
         if context.lake.log.holds(plan.run):
             reason = "its run is in the log already"
         if reason is None and found is None:
@@ -161,22 +204,25 @@ def _settled(
     config = context.source.version_token
     assert config is not None
     for name in context.target.endpoints:
-        if context.source.endpoints[name].list is not None and not _verified(known.get(name), token, config):
+        if context.source.endpoints[name].list is not None and not _verified(known.get(name), token, config, context.started_at):
             return False
     counts = planner.decide(_rules(context, listed=set()), [], token=_planner_token(context, token), force=False)
     return context.options.mode == "discover" or not any(count.due for count in counts.values())
 
 
-def _verified(state: ListingState | None, token: Seen, config: VersionToken) -> bool:
+def _verified(state: ListingState | None, token: Seen, config: VersionToken, now: datetime) -> bool:
     if state is None:
         return False
+    if state.state == "absent":  # an error page names no deploy: ask once for each token, and once more when caches end
+        again = token.first_seen + config.max_age
+        return state.valid_from >= (token.first_seen if now < again else again)
     return state.source_version == token.value or state.valid_from >= token.first_seen + config.max_age
 
 
 async def _list_all(context: Context, client: Client, known: dict[str, ListingState]) -> list[Listing]:
     """List the chosen endpoints side by side; the client keeps the pace."""
     names = [name for name in context.target.endpoints if context.source.endpoints[name].list is not None]
-    context.progress.say(f"listing {len(names)} endpoints")
+    context.progress.say(f"listing {count_of(len(names), 'endpoint')}")
     options = context.options
     async with asyncio.TaskGroup() as group:
         tasks = [
@@ -207,31 +253,31 @@ def _plan(
     endpoints: dict[str, dict[str, Any]] = {name: {"notes": []} for name in context.target.endpoints}
     listed = {listing.endpoint: listing for listing in listings if isinstance(listing, Listed)}
     held: dict[str, dict[str, Any]] = {}
-    absent = [listing for listing in listings if isinstance(listing, Absent)]
     tables = {name: listing.table for name, listing in listed.items()}
     planner_token = _planner_token(context, token)
 
-    def decide() -> dict[str, EndpointCount]:
-        return planner.decide(
-            _rules(context, listed={*tables, *gone}), list(tables.values()), token=planner_token, force=options.force
-        )
-
     # An endpoint that vanished as a whole is a listing without keys: the guard below holds it.
-    gone = {listing.endpoint for listing in absent}
+    fresh = {*tables, *(listing.endpoint for listing in listings if isinstance(listing, Absent))}
+
+    def decide() -> dict[str, EndpointCount]:
+        rules = _rules(context, listed=fresh, held=held)
+        return planner.decide(rules, list(tables.values()), token=planner_token, force=options.force)
+
     counts = decide()
     for listing in listings:
         _note(context, listing, counts[listing.endpoint], endpoints[listing.endpoint])
+    if absent := [name for name, endpoint in endpoints.items() if endpoint.get("absent")]:
+        names = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
+        context.progress.say(f"the API does not have {count_of(len(absent), 'endpoint')}: {names}")
     for name, count in counts.items():
         guard = context.source.endpoints[name].guards.missing
         if name not in options.accept and guard.exceeded(count.lost, count.known):
             held[name] = {"reason": f"{count.lost} of {count.known} records are missing from the list"}
     if held:
         _hold(context, planner, held, listed)
-        for name in held:
-            tables.pop(name, None)
-            gone.discard(name)
         counts = decide()
-    planner.cut(limit=0 if options.mode == "discover" else _limit(options, client))
+    limit = 0 if options.mode == "discover" else _limit(options, client)
+    planner.cut(limit=limit, records=_shard_records(context.target.requests_per_second))
     writer = context.lake.log.writer(context.run, "listing")
     for listing in listings:
         if listing.endpoint not in held:
@@ -251,14 +297,13 @@ def _plan(
         source=context.source.name,
         mode=options.mode,
         config=fingerprint_of(context),
-        base=context.snapshot.version,
+        base=context.base.version,
         created_at=context.started_at.isoformat(),
         shards=[Shard(number, *shard) for number, shard in enumerate(planner.shards())],
         files=files,
         held=held,
         endpoints=endpoints,
         facts=facts,
-        traffic=traffic_of(client),
     )
     if not plan.shards and not files and not held and facts == context.facts:
         return None
@@ -267,18 +312,18 @@ def _plan(
 
 
 def _note(context: Context, listing: Listing, count: EndpointCount, endpoint: dict[str, Any]) -> None:
-    note = None
     match listing:
         case Kept(_, reason):
             note = f"old listing kept: {reason}"
-        case Absent(_, _, status) if not count.lost:
-            note = f"absent: the API does not have it ({status})"
-        case Absent(_, _, status):
+        case Absent(_, _, status) if count.lost:
             note = f"the list answers {status}"
+        case Absent():
+            endpoint["absent"] = True
+            return
         case _:
             return
     endpoint["notes"].append(note)
-    (context.progress.warn if isinstance(listing, Kept) or count.lost else context.progress.say)(f"{listing.endpoint}: {note}")
+    context.progress.warn(f"{listing.endpoint}: {note}")
 
 
 def _hold(
@@ -297,7 +342,7 @@ def _hold(
 
 
 def _write_listing(context: Context, writer: Any, listing: Listing, known: ListingState | None) -> None:
-    """Remember a verified listing where it says anything that is not known."""
+    """Remember a verified listing where it says anything that is not known. Of an absence, that it was asked for."""
     match listing:
         case Listed(_, _, state, size, digest):
             changed = known is None or (state.etag, state.source_version, state.state) != (
@@ -306,13 +351,13 @@ def _write_listing(context: Context, writer: Any, listing: Listing, known: Listi
             if changed:
                 context.lake.write_listing(writer, listing.endpoint, state, size=size, digest=digest)
         case Unchanged(_, state) | Absent(_, state, _):
-            if known is None or (state.source_version, state.state) != (known.source_version, known.state):
+            if known is None or state.state == "absent" or state.source_version != known.source_version:
                 context.lake.write_listing(writer, listing.endpoint, state, size=0, digest=b"")
         case Kept():
             return
 
 
-def _rules(context: Context, listed: Iterable[str]) -> list[EndpointRule]:
+def _rules(context: Context, listed: Iterable[str], held: Collection[str] = ()) -> list[EndpointRule]:
     source, chosen = context.source, set(context.target.endpoints)
     fresh = set(listed)
     return [
@@ -324,6 +369,7 @@ def _rules(context: Context, listed: Iterable[str]) -> list[EndpointRule]:
             freshness=source.endpoints[name].freshness,
             tombstone_after=source.endpoints[name].guards.tombstone_after,
             follow=source.endpoints[name].parent,
+            held=name in held,
         )
         for level, names in enumerate(source.levels)
         for name in names
@@ -336,6 +382,11 @@ def _planner_token(context: Context, token: Seen | None) -> Token | None:
     if token is None or config is None:
         return None
     return Token(token.value, token.first_seen, config.max_age, config.audit)
+
+
+def _shard_records(requests_per_second: float | None) -> int:
+    """Small shards where requests are slow: a killed run loses its unfinished ones."""
+    return SHARD_RECORDS if requests_per_second is None else round(min(max(requests_per_second * 20, 100), SHARD_RECORDS))
 
 
 def _limit(options: CrawlOptions, client: Client) -> int | None:

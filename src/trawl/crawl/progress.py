@@ -21,6 +21,11 @@ class Progress(Protocol):
         """One record is done."""
 
 
+def count_of(number: int, noun: str) -> str:
+    """`1 endpoint`, `2 endpoints`, `1,000 endpoints`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 class Quiet:
     """Says nothing."""
 

@@ -23,6 +23,7 @@ class EndpointReport:
     failed: int = 0
     held: bool = False
     due: int = 0
+    absent: bool = False
     notes: list[str] = field(default_factory=list)
 
 

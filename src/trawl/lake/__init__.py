@@ -3,13 +3,16 @@
 from .hosts import HostBoard
 from .lake import Lake, Result
 from .log import LogFile, LogWriter, Snapshot
-from .plans import EndpointCount, EndpointRule, Planner, Token, listed_table
+from .maintenance import Folded, fold
+from .plans import SHARD_RECORDS, EndpointCount, EndpointRule, Planner, Token, listed_table
 from .runs import Outcome, Plan, RunStore, Shard
 from .source import ListingState, SourceLake
 
 __all__ = [
+    "SHARD_RECORDS",
     "EndpointCount",
     "EndpointRule",
+    "Folded",
     "HostBoard",
     "Lake",
     "ListingState",
@@ -24,5 +27,6 @@ __all__ = [
     "Snapshot",
     "SourceLake",
     "Token",
+    "fold",
     "listed_table",
 ]

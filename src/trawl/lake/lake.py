@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from typing import IO, Any
 
@@ -101,7 +102,7 @@ class Result:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict per row, streamed."""
-        with _sql_errors():
+        with _sql_errors(), closing(self._con):
             for batch in self._relation.to_arrow_reader(4096):
                 yield from batch.to_pylist()
 

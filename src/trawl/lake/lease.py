@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from trawl.model.errors import LakeError, LeaseHeld
 
@@ -127,4 +128,7 @@ def _alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:  # a killed process that nobody has reaped still has its number, but writes no more
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True

@@ -10,7 +10,7 @@ import json
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -188,12 +188,15 @@ class LogWriter:
         return self._buffered >= _BUFFER
 
     def add_table(self, kind: Kind, endpoint: str, rows: pa.Table) -> None:
-        """Take rows that were made set-based; columns that they lack are null."""
-        columns = {
-            field.name: rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(len(rows), field.type)
+        """Take rows that were made set-based; columns that they lack are null, and the run is the writer's."""
+        given = set(rows.column_names)
+        columns = [
+            rows[field.name].cast(field.type) if field.name in given
+            else pa.array([self._run] * len(rows)) if field.name == "run"
+            else pa.nulls(len(rows), field.type)
             for field in FILE
-        }
-        self._write((kind, endpoint), pa.table(columns | {"run": pa.array([self._run] * len(rows))}, schema=FILE))
+        ]
+        self._write((kind, endpoint), pa.table(columns, schema=FILE))
 
     def take(self) -> Waiting:
         """Hand over what waits, for `flush`."""
@@ -224,7 +227,7 @@ class LogWriter:
             buffer = io.BytesIO()
             writer = pq.ParquetWriter(
                 buffer, FILE, compression="zstd", use_dictionary=["op", "run", "state", "reason", "source_version"],
-                write_statistics=["valid_from", "observed_at", "version"],
+                write_statistics=["valid_from", "observed_at", "version"], store_schema=False,
             )
             self._open[partition] = buffer, writer, 0
         buffer, writer, rows = self._open[partition]
@@ -240,9 +243,3 @@ def _table(rows: list[Row], run: str) -> pa.Table:
     ]
     return pa.Table.from_arrays(columns, schema=FILE)
 
-
-def check_files(files: Iterable[LogFile]) -> None:
-    """Refuse two files of one path: a part that was counted twice."""
-    paths = [file.path for file in files]
-    if len(paths) != len(set(paths)):
-        raise LakeError("a file would be committed twice")

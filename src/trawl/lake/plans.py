@@ -55,6 +55,7 @@ class EndpointRule:
         listed: whether this run has a verified new listing of it.
         detail: whether records are fetched one by one (else the listing holds them).
         follow: the parent whose present records make this endpoint's listing.
+        held: the listing is not believed: nothing is new or lost by it, and what it lacks is not asked for.
     """
 
     endpoint: str
@@ -64,6 +65,7 @@ class EndpointRule:
     freshness: timedelta
     tombstone_after: timedelta
     follow: str | None = None
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Planner:
         self._rows = rows_of("log")
         self._con.execute(f"""
             CREATE TEMP TABLE standing AS
-            WITH latest AS ({LATEST.format(rows=self._rows)})
+            WITH latest AS MATERIALIZED ({LATEST.format(rows=self._rows)})
             SELECT l.*, s.state, s.source_version, s.source_order, s.missing_since, s.refused_at, s.failures, s.retry_at
             FROM latest l JOIN {self._rows} s
               ON s.endpoint = l.endpoint AND s.key = l.key AND s.valid_from = l.valid_from
@@ -120,7 +122,7 @@ class Planner:
         token: Token | None,
         force: bool,
     ) -> dict[str, EndpointCount]:
-        """Decide every record of these endpoints. May be called again with fewer listings (after a hold)."""
+        """Decide every record of these endpoints. May be called again, once some are held."""
         con = self._con
         con.register("rules_in", _rules_table(rules))
         con.register("listings_in", pa.concat_tables(listings) if listings else LISTED.empty_table())
@@ -150,8 +152,8 @@ class Planner:
             found.setdefault(endpoint, {})[decision] = number
         return found
 
-    def cut(self, *, limit: int | None = None) -> None:
-        """Choose what this run fetches (at most `limit` requests of it) and cut it into shards."""
+    def cut(self, *, limit: int | None = None, records: int = SHARD_RECORDS) -> None:
+        """Choose what this run fetches (at most `limit` records) and cut it into shards of at most so many records."""
         order = "CASE decision WHEN 'new' THEN 0 WHEN 'retry' THEN 1 WHEN 'missing' THEN 2 ELSE 3 END, checked_at NULLS FIRST"
         chosen = "decision <> 'fresh'"
         within = "" if limit is None else f"QUALIFY row_number() OVER (ORDER BY level, {order}) <= {limit}"
@@ -160,7 +162,7 @@ class Planner:
             WITH chosen AS (SELECT * FROM decision WHERE {chosen} {within}),
             weighed AS (
                 SELECT d.*, c.bytes,
-                       greatest(1.0 / {SHARD_RECORDS}, coalesce(c.bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0) AS weight
+                       greatest(1.0 / {records}, coalesce(c.bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0) AS weight
                 FROM chosen d LEFT JOIN {self._rows} c
                   ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from
             )
@@ -251,7 +253,9 @@ class Planner:
         met AS (
             SELECT r.level, coalesce(l.endpoint, k.endpoint) AS endpoint, coalesce(l.key, k.key) AS key,
                    l.label, l.locator, l.body, k.* EXCLUDE (endpoint, key), r.detail, r.freshness, r.tombstone_after,
-                   CASE WHEN l.key IS NOT NULL AND k.key IS NULL THEN '{Event.NEW}'
+                   r.held AND l.key IS NULL AS doubtful,
+                   CASE WHEN r.held THEN ''
+                        WHEN l.key IS NOT NULL AND k.key IS NULL THEN '{Event.NEW}'
                         WHEN l.key IS NOT NULL AND k.state <> '{State.PRESENT}' THEN '{Event.BACK}'
                         WHEN l.key IS NULL AND r.listed AND k.state = '{State.PRESENT}' THEN '{Event.LOST}'
                         ELSE '' END AS event,
@@ -260,7 +264,7 @@ class Planner:
                    (hash(coalesce(l.key, k.key) || {literal(str(self._now.date()))}) % 10000) < {audit * 10000} AS sampled
             FROM seen l FULL JOIN standing k ON l.endpoint = k.endpoint AND l.key = k.key
             JOIN rules r ON r.endpoint = coalesce(l.endpoint, k.endpoint)
-            WHERE r.level = {level}
+            WHERE r.level = {level} AND NOT (r.held AND k.key IS NULL)
         )
         SELECT *, CASE
                 WHEN event IN ('{Event.NEW}', '{Event.BACK}') THEN '{State.PRESENT}'
@@ -268,6 +272,7 @@ class Planner:
                 WHEN NOT detail AND state = '{State.MISSING}' AND missing_since + tombstone_after <= {now} THEN '{State.GONE}'
                 ELSE state END AS after,
             CASE
+                WHEN doubtful THEN 'fresh'
                 WHEN NOT detail THEN CASE WHEN body IS NULL THEN 'fresh' WHEN event = '{Event.NEW}' THEN 'new' ELSE 'stale' END
                 WHEN event = '{Event.NEW}' THEN 'new'
                 WHEN event = '{Event.BACK}' THEN 'stale'
@@ -291,6 +296,7 @@ def _rules_table(rules: Sequence[EndpointRule]) -> pa.Table:
             "endpoint": pa.array([rule.endpoint for rule in rules], pa.string()),
             "level": pa.array([rule.level for rule in rules], pa.int32()),
             "listed": pa.array([rule.listed or rule.follow is not None for rule in rules], pa.bool_()),
+            "held": pa.array([rule.held for rule in rules], pa.bool_()),
             "detail": pa.array([rule.detail for rule in rules], pa.bool_()),
             "freshness": pa.array([rule.freshness for rule in rules], pa.duration("us")),
             "tombstone_after": pa.array([rule.tombstone_after for rule in rules], pa.duration("us")),

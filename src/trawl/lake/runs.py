@@ -8,7 +8,7 @@ import base64
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -57,19 +57,16 @@ class Plan:
     held: dict[str, dict[str, Any]]
     endpoints: dict[str, dict[str, Any]]
     facts: dict[str, Any]
-    traffic: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one shard came to: its files, counts by endpoint and result, and traffic."""
+    """What one shard came to: its files, and counts by endpoint and result."""
 
     shard: int
     files: list[LogFile]
     results: dict[str, dict[str, int]]
-    traffic: dict[str, int]
     unfetched: int = 0
-    failures: list[str] = field(default_factory=list)
 
 
 class RunStore:
@@ -99,6 +96,7 @@ class RunStore:
         paths = [found["path"] for found in self._store.scan(self._plan(run))]
         for path in sorted(paths, key=lambda path: path.endswith("/plan.json")):
             self._store.delete(path)
+        self._store.prune(self._plan(run))
 
     def read_shard(self, run: str, shard: int) -> list[Prior]:
         """A shard's records, with all that is known of them."""
@@ -132,7 +130,7 @@ class RunStore:
 
     def save_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Store a run's manifest: an object of its own, never changed."""
-        suffix = "" if manifest["committed"] else f".{manifest['status']}"
+        suffix = "" if manifest["committed"] else f".{manifest['status'].replace(' ', '-')}"
         path = f"{self._source}/runs/{manifest['run_id']}{suffix}.json"
         try:
             self._store.create(path, _json(manifest))

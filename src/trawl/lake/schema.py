@@ -6,6 +6,7 @@ FORMAT_VERSION = 1
 FORMAT_PROPERTY = "trawl.format_version"
 
 PARTITIONS = ("kind", "endpoint")
+NO_ENDPOINT = "-"  # where rows lie that are not about a record: listings and runs
 
 _instant = pa.timestamp("us", tz="UTC")
 

@@ -19,7 +19,7 @@ from .lease import Holder, Lease
 from .lease import holder as lease_holder
 from .log import Log, LogFile, LogWriter, Snapshot
 from .runs import RunStore
-from .schema import FILE
+from .schema import FILE, NO_ENDPOINT
 from .sql import connect, literal, register_log, rows_of
 from .store import Store
 
@@ -73,9 +73,9 @@ class SourceLake:
 
     def listings(self, snapshot: Snapshot | None) -> dict[str, ListingState]:
         """The last verified listing of each endpoint."""
-        columns = ["endpoint", *(field.name for field in fields(ListingState))]
+        columns = ["key", *(field.name for field in fields(ListingState))]
         rows = _small_rows(snapshot, Kind.LISTING, columns).sort_by("valid_from").to_pylist()
-        return {row.pop("endpoint"): ListingState(**row) for row in rows}
+        return {row.pop("key"): ListingState(**row) for row in rows}
 
     def write_listing(
         self, writer: LogWriter, endpoint: str, state: ListingState, *, size: int, digest: bytes
@@ -83,7 +83,7 @@ class SourceLake:
         """Record a verified listing: its validators and bytes, never its keys (they are the records' own rows)."""
         row = {
             "op": Op.LISTED,
-            "key": "",
+            "key": endpoint,
             "valid_from": state.valid_from,
             "observed_at": state.valid_from,
             "checked_at": state.valid_from,
@@ -95,12 +95,12 @@ class SourceLake:
             "byte_hash": digest,
             "bytes": size,
         }
-        writer.add_table(Kind.LISTING, endpoint, _one(row))
+        writer.add_table(Kind.LISTING, NO_ENDPOINT, _one(row))
 
     def write_run(self, writer: LogWriter, run: str, at: datetime, facts: dict[str, Any]) -> None:
         """Record the run itself, with the facts that the next one builds on."""
         row = {"op": Op.RUN, "key": run, "valid_from": at, "observed_at": at, "payload": json.dumps(facts)}
-        writer.add_table(Kind.RUN, "-", _one(row))
+        writer.add_table(Kind.RUN, NO_ENDPOINT, _one(row))
 
     def parent_paths(
         self, snapshot: Snapshot, run: str, parent: str, template: str, keys: list[str]
@@ -167,5 +167,4 @@ def _one(row: dict[str, Any]) -> pa.Table:
 def _small_rows(snapshot: Snapshot | None, kind: Kind, columns: list[str]) -> pa.Table:
     if snapshot is None:
         return pa.table({name: pa.array([]) for name in columns})
-    dataset = snapshot.table.to_pyarrow_dataset(partitions=[("kind", "=", str(kind))])
-    return dataset.to_table(columns=columns)
+    return snapshot.dataset().to_table(columns=columns, filter=pc.field("kind") == str(kind))

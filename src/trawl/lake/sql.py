@@ -23,7 +23,7 @@ FROM {rows} GROUP BY endpoint, key
 """
 
 STATE = f"""
-WITH latest AS ({LATEST})
+WITH latest AS MATERIALIZED ({LATEST})
 SELECT l.endpoint, l.key, l.valid_from, l.checked_at, {_standing}, {_content}
 FROM latest l
 JOIN {{rows}} s ON s.endpoint = l.endpoint AND s.key = l.key AND s.valid_from = l.valid_from

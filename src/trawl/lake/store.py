@@ -8,7 +8,7 @@ import fcntl
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -122,6 +122,12 @@ class Store:
                 obstore.delete(self.objects, path)
             except (NotFoundError, FileNotFoundError):
                 return
+
+    def prune(self, prefix: str) -> None:
+        """Remove the empty folder that deleted objects leave behind; a bucket has none."""
+        if self.folder is not None:
+            with suppress(OSError):
+                (self.folder / prefix).rmdir()
 
     def scan(self, prefix: str) -> Iterator[dict[str, Any]]:
         """The objects below a prefix: `path`, `size`, `last_modified`."""

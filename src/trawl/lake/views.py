@@ -75,12 +75,15 @@ def create(
 def records(rows: str, base_url: str | None) -> str:
     """One row per record whose content is known and that is not gone."""
     more = ", ".join(f"n.{name}" for name in _more)
+    origin = None if base_url is None else "/".join(base_url.split("/", 3)[:3])
     return f"""
+        WITH n AS MATERIALIZED ({STATE.format(rows=rows)})
         SELECT n.endpoint, n.key, n.label, p.payload,
-               CASE WHEN contains(n.locator, '://') THEN n.locator ELSE {literal(base_url)} || n.locator END AS url,
+               CASE WHEN contains(n.locator, '://') THEN n.locator
+                    WHEN starts_with(n.locator, '/') THEN {literal(origin)} || n.locator
+                    ELSE {literal(base_url)} || '/' || n.locator END AS url,
                n.first_seen, n.changed_at, n.checked_at, n.state, {more}, n.payload_run AS run
-        FROM ({STATE.format(rows=rows)}) n
-        JOIN {rows} p ON p.endpoint = n.endpoint AND p.key = n.key AND p.run = n.payload_run AND p.kind = 'payload'
+        FROM n JOIN {rows} p ON p.endpoint = n.endpoint AND p.key = n.key AND p.run = n.payload_run AND p.kind = 'payload'
         WHERE n.state <> 'gone' AND n.version > 0
     """
 
@@ -120,7 +123,7 @@ def changes(rows: str) -> str:
             ], lambda what: what IS NOT NULL)) AS change
             FROM steps
         )
-        SELECT endpoint, key, label, change, old_label, version, valid_from AS at, run FROM named
+        SELECT endpoint, key, label, change, old_label, version, valid_from AS observed_at, run FROM named
     """
 
 

@@ -55,18 +55,21 @@ def classify(status: int) -> Action:
 
 
 def retry_after(value: str | None, now: datetime, limit: timedelta) -> timedelta | None:
-    """The wait that a Retry-After header asks for, at most `limit`. None for no, negative, past or unreadable ones."""
+    """The wait that a Retry-After header asks for, at most `limit`.
+
+    None for no, negative, past or unreadable ones.
+    """
     if not value:
         return None
     text = value.strip()
-    try:
-        if text.isascii() and text.isdigit():
-            wait = timedelta(seconds=min(int(text[:12]), int(limit.total_seconds()) + 1))
-        else:
+    if (seconds := _seconds(text)) is not None:
+        wait = timedelta(seconds=seconds)
+    else:
+        try:
             until = parsedate_to_datetime(text)
             wait = (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
+        except (ValueError, TypeError, OverflowError, IndexError):
+            return None
     return min(wait, limit) if wait > timedelta(0) else None
 
 
@@ -74,11 +77,18 @@ def remaining_age(headers: Mapping[str, str]) -> timedelta | None:
     """How long caches may go on giving this same answer: its max-age (shared caches first) less its Age."""
     ages = {}
     for directive in headers.get("cache-control", "").lower().split(","):
-        name, _, seconds = directive.strip().partition("=")
-        if seconds.strip('"').isdigit():
-            ages[name] = int(seconds.strip('"')[:10])
+        name, _, text = directive.strip().partition("=")
+        if (seconds := _seconds(text.strip(' "'))) is not None:
+            ages[name.strip()] = seconds
     lifetime = ages.get("s-maxage", ages.get("max-age"))
     if lifetime is None:
         return None
-    age = headers.get("age", "0").strip()
-    return timedelta(seconds=max(0, lifetime - (int(age[:10]) if age.isdigit() else 0)))
+    return timedelta(seconds=max(0, lifetime - (_seconds(headers.get("age", "").strip()) or 0)))
+
+
+def _seconds(text: str) -> int | None:
+    """Whole seconds, at most 31 years: what is added to an instant must stay one."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0")
+    return int(digits or "0") if len(digits) < 10 else 10**9

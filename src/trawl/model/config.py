@@ -1,15 +1,24 @@
 """What describes a source: one YAML file, checked here as a whole before any request.
 
-The classes are the edge: they read what a person wrote, and say what is wrong with it in that person's words. What the
-engine asks of an endpoint again and again (its key policy, its unordered paths) is prepared here once.
+The classes are the edge: they read what a person wrote, and say what is wrong with it in that person's words.
+What the engine asks of an endpoint again and again (its key policy, its unordered paths) is prepared once.
 """
 
 import re
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from .contract import Contract
 from .keys import KeyPolicy, fields_of
@@ -18,6 +27,27 @@ from .values import Duration, parse_duration
 NAME = r"[a-z][a-z0-9_]*"
 ENDPOINT = r"[a-z0-9][a-z0-9_.-]*"
 
+_HOST = re.compile(r"[^\s/@%\\]+")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRETS = frozenset(
+    [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "api-key",
+        "apikey",
+        "x-api-key",
+        "x-auth-key",
+        "x-auth-token",
+        "x-access-token",
+        "private-token",
+        "access-token",
+        "client-secret",
+        "password",
+    ]
+)
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
@@ -25,37 +55,67 @@ class _Strict(BaseModel):
 
 def check_base_url(url: str) -> str:
     """An http(s) address without query, fragment and credentials; no slash at its end."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{url!r} is no http(s) address; write for example https://api.example.com/v1")
-    if parts.username or parts.password:
-        raise ValueError("an address must not hold credentials; use `credentials` with a reference")
-    if parts.query or parts.fragment:
-        raise ValueError(f"{url!r} must not have a query or a fragment")
+    shown = re.sub(r"//[^/?#]*@|[?#].*", lambda part: "//...@" if part[0][0] == "/" else "", url)
     try:
-        parts.port  # noqa: B018  (reading it is the check)
-    except ValueError:
-        raise ValueError(f"{url!r} has no valid port") from None
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # (reading the port is its check)
+    except ValueError as error:
+        raise ValueError(f"{shown!r} is no address: {error}") from None
+    if parts.scheme not in {"http", "https"} or not host or not _HOST.fullmatch(host):
+        raise ValueError(f"{shown!r} is no http(s) address; write for example https://api.example.com/v1")
+    if "@" in parts.netloc:
+        raise ValueError("an address must not hold credentials; use `credentials` with a reference")
+    if "?" in url or "#" in url:
+        raise ValueError(f"{shown!r} must not have a query or a fragment")
+    if not url.isprintable() or " " in url:
+        raise ValueError(f"{shown!r} holds white space or characters that nobody sees")
     return url.rstrip("/")
 
 
+def _check_some(value: timedelta) -> timedelta:
+    if not value:
+        raise ValueError("0s leaves no time for an answer")
+    return value
+
+
+def _check_param(value: Any) -> Any:
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"{value!r} is neither text nor an integer; write what is to be sent in quotes")
+
+
+def _check_params(params: dict[str, str | int]) -> dict[str, str | int]:
+    for name in params:
+        _refuse_secret(name)
+    return params
+
+
+def _refuse_secret(name: str) -> None:
+    if name.lower().replace("_", "-") in _SECRETS:
+        raise ValueError(f"{name} holds a secret: use `credentials` with a reference")
+
+
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
-Ratio = Annotated[float, Field(ge=0, le=1)]
+Ratio = Annotated[float, Field(strict=True, ge=0, le=1)]
+Whole = Annotated[int, Field(strict=True)]
+Params = Annotated[
+    dict[str, Annotated[str | int, BeforeValidator(_check_param)]], AfterValidator(_check_params)
+]
 
 
 class Rate(_Strict):
     """How hard the host may be asked. The rate belongs to the host; Trawl spaces requests evenly."""
 
-    requests_per_second: Annotated[float, Field(gt=0, le=10_000)] = 5
-    connections: Annotated[int, Field(ge=1, le=256)] = 4
+    requests_per_second: Annotated[float, Field(strict=True, gt=0, le=10_000)] = 5
+    connections: Annotated[Whole, Field(ge=1, le=256)] = 4
 
 
 class Requests(_Strict):
     """The limits of one request."""
 
-    timeout: Duration = parse_duration("30s")
-    attempts: Annotated[int, Field(ge=1, le=20)] = 5
-    max_bytes: Annotated[int, Field(ge=1024)] = 64 * 2**20
+    timeout: Annotated[Duration, AfterValidator(_check_some)] = parse_duration("30s")
+    attempts: Annotated[Whole, Field(ge=1, le=20)] = 5
+    max_bytes: Annotated[Whole, Field(ge=1024)] = 64 * 2**20
     max_backoff: Duration = parse_duration("30s")
     max_retry_after: Duration = parse_duration("10m")
 
@@ -73,13 +133,20 @@ class Credentials(_Strict):
     def _one_reference(self) -> Self:
         if sum(bool(ref) for ref in (self.env, self.file, self.block)) != 1:
             raise ValueError("give exactly one reference to the secret: env, file or block")
+        if self.env and not _VARIABLE.fullmatch(self.env):
+            raise ValueError("`env` is the name of an environment variable, not the secret")
         if self.kind in {"header", "query"} and not self.name:
             raise ValueError(f"kind {self.kind} needs the `name` of the {self.kind}")
+        if self.kind == "header" and not _HEADER.fullmatch(self.name or ""):
+            raise ValueError(f"{self.name!r} is no name of a header")
         return self
 
 
 class VersionToken(_Strict):
-    """What tells that the whole API changed: a document with a token, and a header that repeats it on every answer."""
+    """What tells that the whole API changed.
+
+    A document holds a token; a header may repeat it on every answer.
+    """
 
     path: str
     field: str
@@ -88,6 +155,11 @@ class VersionToken(_Strict):
     order_header: str | None = None
     max_age: Duration = parse_duration("24h")
     audit: Ratio = 0.01
+
+    @field_validator("path")
+    @classmethod
+    def _no_fields(cls, path: str) -> str:
+        return _check_template(path, set())
 
 
 class NoPages(_Strict):
@@ -100,19 +172,27 @@ class OffsetPages(_Strict):
     """`limit` and `offset`; one snapshot where `limit` is at least the count."""
 
     kind: Literal["offset"]
-    limit: Annotated[int, Field(ge=1)] = 100
+    limit: Annotated[Whole, Field(ge=1)] = 100
     limit_param: str = "limit"
     offset_param: str = "offset"
 
 
 class NumberedPages(_Strict):
-    """`page=1`, `page=2`, ..., until a page is short or the count is reached."""
+    """`page=1`, `page=2`, ..., until a page is short or the count is reached.
+
+    With `size_param: null` the API decides the size: unless `size` states it, only an empty page is the last.
+    """
 
     kind: Literal["page"]
-    size: Annotated[int, Field(ge=1)] = 100
+    size: Annotated[Whole, Field(ge=1)] = 100
     size_param: str | None = "per_page"
     page_param: str = "page"
-    first: int = 1
+    first: Whole = 1
+
+    @property
+    def full(self) -> int:
+        """How many items a page holds that is not the last."""
+        return self.size if self.size_param is not None or "size" in self.model_fields_set else 1
 
 
 class CursorPages(_Strict):
@@ -139,7 +219,7 @@ class ListConfig(_Strict):
     """How an endpoint is listed."""
 
     path: str = "{endpoint}/"
-    params: dict[str, str | int] = {}
+    params: Params = {}
     items: str = ""
     count: str | None = None
     pagination: Pagination = NoPages()
@@ -151,10 +231,13 @@ class ListConfig(_Strict):
 
 
 class DetailConfig(_Strict):
-    """How one record is fetched. `{key}`, `{label}`, `{endpoint}`, `{item.FIELD}` (of the list), `{parent.FIELD}`."""
+    """How one record is fetched.
+
+    The path may hold `{key}`, `{label}`, `{endpoint}`, `{item.FIELD}` (of the list) and `{parent.FIELD}`.
+    """
 
     path: str = "{endpoint}/{key}/"
-    params: dict[str, str | int] = {}
+    params: Params = {}
 
     @field_validator("path")
     @classmethod
@@ -162,10 +245,18 @@ class DetailConfig(_Strict):
         return _check_template(path, {"endpoint", "key", "label"}, prefixes=("item.", "parent."))
 
 
+def _check_key_field(value: Any) -> Any:
+    if isinstance(value, str) or (
+        isinstance(value, list) and value and all(isinstance(v, str) for v in value)
+    ):
+        return value
+    raise ValueError(f"{value!r} is neither a field's path nor a list of some")
+
+
 class KeyConfig(_Strict):
     """The field (or fields) of a list's item that identify the record; `pattern` cuts the key out of it."""
 
-    field: str | list[str] = "id"
+    field: Annotated[str | list[str], BeforeValidator(_check_key_field)] = "id"
     pattern: str | None = None
 
     @field_validator("pattern")
@@ -186,13 +277,16 @@ class Threshold(_Strict):
     """More than this share *and* more than this number."""
 
     ratio: Ratio
-    count: Annotated[int, Field(ge=0)]
+    count: Annotated[Whole, Field(ge=0)]
 
     def exceeded(self, number: int, of: int) -> bool:
+        """Whether `number` out of `of` is too many."""
         return number > self.count and number > self.ratio * of
 
 
 class ChangedThreshold(Threshold):
+    """The same, and what happens then."""
+
     action: Literal["alarm", "hold"] = "alarm"
 
 
@@ -224,12 +318,20 @@ class EndpointConfig(_Strict):
             raise ValueError("an endpoint needs a `list`, or a `parent` whose records it follows")
         if self.parent is not None and self.detail is None:
             raise ValueError("a child needs a `detail`: the path from its parent's record")
-        if self.detail is not None and self.parent is None and "{parent." in self.detail.path:
+        named = fields_of(self.detail.path) if self.detail is not None else ("key",)
+        if self.parent is None and any(name.startswith("parent.") for name in named):
             raise ValueError("`{parent.FIELD}` needs a `parent`")
+        if self.list is None and any(name.startswith("item.") for name in named):
+            raise ValueError("`{item.FIELD}` needs a `list`")
+        if not any(name != "endpoint" for name in named):
+            raise ValueError(
+                "the `detail` path is the same for every record; write for example {endpoint}/{key}/"
+            )
         return self
 
     @cached_property
     def key_policy(self) -> KeyPolicy:
+        """`key`, ready to be applied to items."""
         fields = (self.key.field,) if isinstance(self.key.field, str) else tuple(self.key.field)
         return KeyPolicy(fields, re.compile(self.key.pattern) if self.key.pattern else None)
 
@@ -237,6 +339,14 @@ class EndpointConfig(_Strict):
     def unordered_paths(self) -> tuple[tuple[str, ...], ...]:
         """Innermost first, so that an outer list is sorted by what its items mean."""
         return tuple(sorted((tuple(path.split(".")) for path in self.unordered), key=len, reverse=True))
+
+
+class Defaults(EndpointConfig):
+    """What holds for every endpoint; whether it is enough for one is that endpoint's question."""
+
+    @model_validator(mode="after")
+    def _listed_somehow(self) -> Self:
+        return self
 
 
 class SourceConfig(_Strict):
@@ -251,7 +361,7 @@ class SourceConfig(_Strict):
     requests: Requests = Requests()
     credentials: Credentials | None = None
     version_token: VersionToken | None = None
-    defaults: EndpointConfig = EndpointConfig()
+    defaults: Defaults = Defaults()
     endpoints: Annotated[dict[str, EndpointConfig], Field(min_length=1)]
 
     @model_validator(mode="before")
@@ -263,7 +373,7 @@ class SourceConfig(_Strict):
         if not isinstance(defaults, dict):
             return data
         endpoints = {
-            name: _inherit(defaults, {} if endpoint is None else endpoint)
+            name: _inherit_endpoint(defaults, {} if endpoint is None else endpoint)
             for name, endpoint in data["endpoints"].items()
         }
         return data | {"endpoints": endpoints}
@@ -271,10 +381,17 @@ class SourceConfig(_Strict):
     @field_validator("headers")
     @classmethod
     def _no_secrets(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name in headers:
-            if name.lower() in {"authorization", "cookie", "proxy-authorization", "x-api-key"}:
-                raise ValueError(f"{name} holds a secret: use `credentials` with a reference")
+        for name, value in headers.items():
+            _refuse_secret(name)
+            if not _HEADER.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a header")
+            _check_header(name, value)
         return headers
+
+    @field_validator("user_agent")
+    @classmethod
+    def _sendable(cls, value: str | None) -> str | None:
+        return value if value is None else _check_header("user_agent", value)
 
     @model_validator(mode="after")
     def _related(self) -> Self:
@@ -304,34 +421,58 @@ class SourceConfig(_Strict):
 
     @property
     def host(self) -> str:
-        return urlsplit(self.base_url).netloc
+        """The host that the rate belongs to: one spelling, and no port where it is the scheme's own."""
+        parts = urlsplit(self.base_url)
+        return parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
-def _inherit(defaults: dict[str, Any], own: Any) -> Any:
-    """Deep merge; a child does not inherit `list`, and `null` takes a default away."""
+def _check_header(name: str, value: str) -> str:
+    if not value or not (value.isascii() and value.isprintable()):
+        raise ValueError(f"{name} is empty or holds characters that no header can carry")
+    return value
+
+
+def _inherit_endpoint(defaults: dict[str, Any], own: Any) -> Any:
+    """An endpoint with its defaults. A child does not inherit `list`; `null` takes a default away."""
     if not isinstance(own, dict):
         return own
-    merged = {key: value for key, value in defaults.items() if not (key == "list" and "parent" in own)}
-    if "parent" in own:
-        merged["list"] = None
-    for key, value in own.items():
-        inherited = merged.get(key)
-        merged[key] = _inherit(inherited, value) if _same_kind(value, inherited) else value
+    child = own.get("parent") is not None
+    merged = _inherit(
+        {name: value for name, value in defaults.items() if not (child and name == "list")}, own
+    )
+    # For these two, nothing is a value of its own: a child has no list, a list's items may be all there is.
+    for name in ("list", "detail"):
+        if (name in own and own[name] is None) or (name == "list" and child and name not in own):
+            merged[name] = None
     return merged
 
 
-def _same_kind(value: Any, inherited: Any) -> bool:
-    """Whether two mappings describe the same kind of thing: another `kind` or `type` starts afresh."""
-    if not isinstance(value, dict) or not isinstance(inherited, dict):
-        return False
-    return all(value[tag] == inherited.get(tag) for tag in ("kind", "type") if tag in value)
+def _inherit(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Deep merge: `null` falls back to Trawl's own default."""
+    merged = dict(defaults)
+    for name, value in own.items():
+        inherited = merged.pop(name, None)
+        if isinstance(value, dict) and isinstance(inherited, dict) and _same_kind(name, value, inherited):
+            merged[name] = _inherit(inherited, value)
+        elif value is not None:
+            merged[name] = value
+    return merged
+
+
+def _same_kind(name: str, value: dict[str, Any], inherited: dict[str, Any]) -> bool:
+    """Whether two mappings describe the same kind of thing: another kind starts afresh."""
+    tag = {"pagination": "kind", "contract": "type"}.get(name)
+    return tag is None or tag not in value or value[tag] == inherited.get(tag)
 
 
 def _check_template(path: str, known: set[str], prefixes: tuple[str, ...] = ()) -> str:
+    """A path template, relative to the base address: a slash at its start says nothing."""
     for field in fields_of(path):
-        if field not in known and not field.startswith(prefixes or ("\0",)):
+        if field not in known and not any(field.startswith(p) and field != p for p in prefixes):
             names = ", ".join([*sorted(known), *(f"{prefix}FIELD" for prefix in prefixes)])
-            raise ValueError(f"{{{field}}} in {path!r} is unknown; known are {names}")
+            raise ValueError(f"{{{field}}} in {path!r} is unknown; known are {names or 'none here'}")
+    if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", path)):
+        raise ValueError(f"{path!r} has a brace without its other half")
     if "://" in path or path.startswith("//"):
         raise ValueError(f"{path!r} must be relative to base_url")
-    return path
+    return path.removeprefix("/")

@@ -1,12 +1,12 @@
 """What an answer means for a record: pure decisions, one row each.
 
-`prior` is what the log held, `answer` what came; the result is the row that the log will hold. Nothing is ever decided
-from a clock of its own: the instant is the answer's.
+`prior` is what the log held, `answer` what came; the result is the row that the log will hold. Nothing is
+ever decided from a clock of its own: the instant is the answer's.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from .canonical import byte_hash, fingerprint
 from .records import Answer, Event, Failure, Op, Prior, Refusal, Result, Row, Settled, State
@@ -23,6 +23,7 @@ class Rules:
     Attributes:
         token: the API's version token in this run; an answer that carries another one came from an old cache.
         believe_older: take an answer of an older deploy than the stored content's (a rollback that is meant).
+
     """
 
     run: str
@@ -50,13 +51,18 @@ def settle(prior: Prior, answer: Answer | Refusal | Failure, rules: Rules) -> Se
 
 def backoff(failures: int) -> timedelta:
     """When to ask again after the n-th failure in a row: 1 h, 2 h, 4 h, ... 5 d."""
-    return min(_FIRST_RETRY * 2 ** min(failures - 1, 10), _LAST_RETRY)
+    return min(_FIRST_RETRY * (1 << min(failures - 1, 10)), _LAST_RETRY)
 
 
 def _regressed(prior: Prior, answer: Answer, rules: Rules) -> bool:
-    if rules.believe_older or answer.body is None or prior.version == 0:
+    """Whether an older deploy says something else than the stored content."""
+    if answer.body is None or prior.version == 0 or not _older(prior, answer, rules):
         return False
-    if answer.source_order is None or prior.source_order is None:
+    return byte_hash(answer.body) != prior.byte_hash
+
+
+def _older(prior: Prior, answer: Answer, rules: Rules) -> bool:
+    if rules.believe_older or answer.source_order is None or prior.source_order is None:
         return False
     return answer.source_order < prior.source_order
 
@@ -81,8 +87,7 @@ def _answered(prior: Prior, answer: Answer, rules: Rules) -> Settled:
             Op.PUT,
             prior,
             answer.at,
-            source_version=answer.source_version,
-            source_order=_order(prior, answer, rules),
+            **_deploy(prior, answer, rules),
             retry_at=_again(answer, rules),
             checked_at=answer.at,
             label=answer.label or prior.label,
@@ -104,12 +109,13 @@ def _answered(prior: Prior, answer: Answer, rules: Rules) -> Settled:
 
 
 def _checked(prior: Prior, answer: Answer, rules: Rules, digest: bytes | None = None) -> Settled:
-    """The stored content still holds; a full row only where a validator or the label moved, else a thin one."""
+    """The stored content still holds: a full row only where a validator or the label moved, or a thin one."""
     etag = answer.etag or prior.etag
     last_modified = answer.last_modified or prior.last_modified
     label = answer.label or prior.label
-    moved = digest is not None or etag != prior.etag or last_modified != prior.last_modified or prior.event
-    full = (
+    validators = (etag, last_modified) != (prior.etag, prior.last_modified)
+    moved = digest is not None or validators or label != prior.label or prior.event
+    full: dict[str, Any] = (
         {
             "label": label,
             "locator": answer.locator or prior.locator,
@@ -132,8 +138,7 @@ def _checked(prior: Prior, answer: Answer, rules: Rules, digest: bytes | None = 
         Op.REVIVE if returned else Op.CHECK,
         prior,
         answer.at,
-        source_version=answer.source_version,
-        source_order=_order(prior, answer, rules),
+        **_deploy(prior, answer, rules),
         retry_at=_again(answer, rules),
         checked_at=answer.at,
         **full,
@@ -145,32 +150,42 @@ def _refused(prior: Prior, refusal: Refusal, rules: Rules) -> Settled:
     if _state(prior) == State.PRESENT:
         reason = f"refused: listed, but the API answers {refusal.status}"
         return _failed(prior, Failure(refusal.at, reason, refusal.stale_until))
-    first = prior.refused_at or refusal.at
-    if refusal.at - first >= rules.tombstone_after:
+    first = _first_refusal(prior)
+    if first is not None and refusal.at - first >= rules.tombstone_after:
         return Settled(_row(Op.GONE, prior, refusal.at, state=State.GONE), Result.GONE)
-    return Settled(_row(Op.MISSING, prior, refusal.at, refused_at=first), Result.MISSING)
+    return Settled(_row(Op.MISSING, prior, refusal.at, refused_at=first or refusal.at), Result.MISSING)
+
+
+def _first_refusal(prior: Prior) -> datetime | None:
+    """Since when a missing record is refused: what was before it was last listed says nothing about it."""
+    return prior.refused_at if _state(prior) == State.MISSING and prior.event != Event.LOST else None
 
 
 def _failed(prior: Prior, failure: Failure) -> Settled:
     failures = prior.failures + 1
+    known = prior.event != Event.NEW or prior.first_seen is not None
     row = _row(
         Op.FAIL,
         prior,
         failure.at,
-        refused_at=prior.refused_at,
+        refused_at=_first_refusal(prior),
         failures=failures,
         retry_at=max(failure.at + backoff(failures), failure.retry_at or failure.at),
         reason=failure.reason,
-        **({"label": prior.label, "locator": prior.locator, "version": 0, "first_seen": failure.at}
-           if prior.event == Event.NEW and prior.first_seen is None else {}),
+        **({} if known else _first(prior, failure.at)),
     )
     return Settled(row, Result.QUARANTINED if failure.quarantined else Result.FAILED)
 
 
-def _row(op: Op, prior: Prior, at: datetime, *, state: State | None = None, **fields: object) -> Row:
+def _first(prior: Prior, at: datetime) -> dict[str, Any]:
+    """What the first row of a record says where no content came yet."""
+    return {"label": prior.label, "locator": prior.locator, "version": 0, "first_seen": at}
+
+
+def _row(op: Op, prior: Prior, at: datetime, *, state: State | None = None, **fields: Any) -> Row:
     """A row about `prior`, whose `valid_from` never steps back behind what the log holds of it."""
     after = state or _state(prior)
-    known: dict[str, object] = {"source_version": prior.source_version, "source_order": prior.source_order}
+    known = {"source_version": prior.source_version, "source_order": prior.source_order}
     return Row(
         op=op,
         endpoint=prior.endpoint,
@@ -179,7 +194,7 @@ def _row(op: Op, prior: Prior, at: datetime, *, state: State | None = None, **fi
         valid_from=at if prior.floor is None else max(at, prior.floor + _TICK),
         observed_at=at,
         missing_since=None if after == State.PRESENT else prior.missing_since or at,
-        **(known | fields),  # type: ignore[arg-type]
+        **(known | fields),
     )
 
 
@@ -193,10 +208,12 @@ def _state(prior: Prior) -> State:
             return State(prior.state)
 
 
-def _order(prior: Prior, answer: Answer, rules: Rules) -> int | None:
-    if answer.source_order is None or prior.source_order is None or rules.believe_older:
-        return answer.source_order if answer.source_order is not None else prior.source_order
-    return max(answer.source_order, prior.source_order)
+def _deploy(prior: Prior, answer: Answer, rules: Rules) -> dict[str, Any]:
+    """The deploy that the stored content is known to be of: the newer one, and its token with it."""
+    if _older(prior, answer, rules):
+        return {}
+    order = prior.source_order if answer.source_order is None else answer.source_order
+    return {"source_version": answer.source_version, "source_order": order}
 
 
 def _again(answer: Answer, rules: Rules) -> datetime | None:
@@ -207,11 +224,10 @@ def _again(answer: Answer, rules: Rules) -> datetime | None:
 
 
 def unfetched(prior: Prior, at: datetime) -> Row | None:
-    """What the listing alone teaches of a record that was planned but not asked for (the budget was spent)."""
+    """What the listing alone teaches of a record that was planned, but not asked for (no budget was left)."""
     match prior.event:
         case Event.NEW:
-            first = {"label": prior.label, "locator": prior.locator, "version": 0, "first_seen": at}
-            return _row(Op.LISTED, prior, at, **first)
+            return _row(Op.LISTED, prior, at, **_first(prior, at))
         case Event.BACK:
             return _row(Op.LISTED, prior, at)
         case Event.LOST:

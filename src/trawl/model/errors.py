@@ -1,10 +1,12 @@
 """Every error that Trawl raises, in one tree that says what to do.
 
-- *Fatal*: stop; somebody has to change something. `ConfigurationError` is found before the first request (exit
-  code 2), the others end a run (exit code 1).
+- *Fatal*: stop; somebody has to change something. `ConfigurationError` is found before the first request
+  (exit code 2), the others end a run (exit code 1).
 - *Retriable*: the same call may succeed later; the transport retries it, then a later run does.
 - *Skippable*: one record is set aside, with its reason; the run goes on.
 """
+
+# ruff: noqa: N818  (a name says what happened; that it is an error, the tree says)
 
 from datetime import timedelta
 
@@ -83,6 +85,7 @@ class Retriable(TrawlError):
 
     Attributes:
         wait: how long the API asked to be left alone (from Retry-After), or None.
+
     """
 
     def __init__(self, message: str, *, wait: timedelta | None = None) -> None:
@@ -94,7 +97,7 @@ class Retriable(TrawlError):
 
 
 class Skippable(TrawlError):
-    """This one answer is of no use; the run goes on without it."""
+    """One answer is of no use; the run goes on without it."""
 
 
 class BrokenBody(Skippable):

@@ -2,13 +2,17 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from .errors import TornListing
-from .values import dig
+from .values import dig, is_whole
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MOST_DIGITS = 100
+_DOT = "%2E"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +23,14 @@ class KeyPolicy:
     pattern: re.Pattern[str] | None = None
 
     def key_of(self, item: Any) -> str:
-        """The key of an item as text (several parts are joined by `:`). Raises TornListing where it has none."""
+        """The key of an item as text (several parts are joined by `:`).
+
+        Raises TornListing where it has none.
+        """
         if len(self.fields) == 1:
             return self._part(item, self.fields[0])
-        return ":".join(self._part(item, field).replace("%", "%25").replace(":", "%3A") for field in self.fields)
+        parts = (self._part(item, field) for field in self.fields)
+        return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
 
     def _part(self, item: Any, field: str) -> str:
         value = scalar(item, field)
@@ -31,19 +39,26 @@ class KeyPolicy:
         if self.pattern is None:
             return value
         match = self.pattern.search(value)
-        if match is None:
-            raise TornListing(f"{value!r} at {field!r} does not match the key pattern {self.pattern.pattern!r}")
+        if match is None or not match[1]:
+            raise TornListing(
+                f"{value!r} at {field!r} does not match the key pattern {self.pattern.pattern!r}"
+            )
         return match[1]
 
 
 def scalar(item: Any, field: str) -> str | None:
-    """A field's text: strings and integers as they are (0 and -1 too); everything else is no key and no label."""
+    """A field's text: strings and integers as they are (0 and -1 too).
+
+    Everything else is no key and no label; nor is text with a lone surrogate: no file or URL can hold it.
+    """
     try:
         value = dig(item, field)
     except KeyError:
         return None
     if isinstance(value, str):
-        return value or None
+        return value if value and (value.isascii() or not _SURROGATE.search(value)) else None
+    if isinstance(value, Decimal):  # beyond 64 bits
+        return f"{value:f}" if is_whole(value) and value.adjusted() < _MOST_DIGITS else None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -53,8 +68,15 @@ def fields_of(template: str) -> tuple[str, ...]:
 
 
 def fill(template: str, **values: str | None) -> str:
-    """Fill a path template. Each value is quoted as one path segment, unless it is the whole path or address itself."""
+    """Fill a path template. Each value is one quoted segment, unless it is the whole path or address itself.
+
+    What can be none ('', '.' and '..' would lead elsewhere) becomes `%2E`s, which the transport refuses.
+    """
     whole = _FIELD.fullmatch(template)
     if whole:
-        return values[whole[1]] or ""
-    return _FIELD.sub(lambda found: quote(values[found[1]] or "", safe="~"), template)
+        return values[whole[1]] or _DOT
+    return _FIELD.sub(lambda found: _segment(values[found[1]] or ""), template)
+
+
+def _segment(value: str) -> str:
+    return _DOT * (len(value) or 1) if value in {"", ".", ".."} else quote(value, safe="~")

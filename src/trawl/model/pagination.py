@@ -1,20 +1,23 @@
 """Pages as values: a page's request leads to the next one, or to none. No IO here.
 
-The kinds are those of `config.Pagination`. A page that leads back to one already asked raises TornListing: some APIs
+The kinds are those of `config.Pagination`. A page that leads back to itself raises TornListing: some APIs
 never say that they are at the end.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, assert_never
+from urllib.parse import urljoin
 
 from .config import CursorPages, LinkPages, ListConfig, NoPages, NumberedPages, OffsetPages
 from .errors import TornListing
-from .keys import fill
+from .keys import fill, scalar
 from .values import dig
 
-_NEXT_LINK = re.compile(r'<([^<>]*)>[^,]*;\s*rel="?next"?', re.IGNORECASE)
+_LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s=;,]+\s*(?:=\s*(?:"[^"]*"|[^\s";,]*))?)*)')
+_REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s";,]*))', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +75,18 @@ def read_page(value: Any, config: ListConfig, link: str = "") -> Page:
 
 
 def next_page(config: ListConfig, request: PageRequest, page: Page, seen: int) -> PageRequest | None:
-    """The request after `page`, or None at the end. `seen`: how many items came so far, this page's included."""
+    """The request after `page`, or None at the end. `seen`: how many items came so far, with this page's."""
     match config.pagination:
         case NoPages():
             return None
         case OffsetPages() as pages:
-            if not page.items or (len(page.items) < pages.limit if page.count is None else seen >= page.count):
+            if not page.items or (
+                len(page.items) < pages.limit if page.count is None else seen >= page.count
+            ):
                 return None
             return PageRequest(request.url, {**request.params, pages.offset_param: seen})
         case NumberedPages() as pages:
-            if not page.items or (len(page.items) < pages.size if page.count is None else seen >= page.count):
+            if not page.items or (len(page.items) < pages.full if page.count is None else seen >= page.count):
                 return None
             number = int(request.params[pages.page_param]) + 1
             return PageRequest(request.url, {**request.params, pages.page_param: number})
@@ -93,10 +98,10 @@ def next_page(config: ListConfig, request: PageRequest, page: Page, seen: int) -
                 raise TornListing(f"the cursor {cursor!r} leads back to its own page")
             return PageRequest(request.url, {**config.params, pages.param: cursor})
         case LinkPages() as pages:
-            match = _NEXT_LINK.search(page.link)
-            url = (match[1] if match else None) if pages.field is None else _found(page.body, pages.field)
-            if url is None:
+            link = _next_link(page.link) if pages.field is None else _found(page.body, pages.field)
+            if link is None:
                 return None
+            url = _resolve(request.url, link)
             if request.url == url:
                 raise TornListing(f"the page {url} leads to itself")
             return PageRequest(url)
@@ -110,4 +115,24 @@ def _found(body: Any, path: str) -> str | None:
         value = dig(body, path)
     except KeyError:
         return None
-    return None if value is None or value is False or value == "" else str(value)
+    if value is None or value is False or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise TornListing(f"{path!r} is {str(value)[:80]}, which leads to no page")
+    return scalar(body, path) or str(value)
+
+
+def _next_link(header: str) -> str | None:
+    for link in _LINK.finditer(header):
+        rel = _REL.search(link[2])
+        if rel and "next" in (rel[1] or rel[2] or "").lower().split():
+            return link[1] or None
+    return None
+
+
+def _resolve(page: str, link: str) -> str:
+    """Where a page's link leads: most are whole addresses, the others are relative to the page."""
+    try:
+        return urljoin(page, link)
+    except ValueError:
+        raise TornListing(f"the next page's address {link!r} is none") from None

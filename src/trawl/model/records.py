@@ -1,9 +1,11 @@
-"""The facts that travel through a run: what is known of a record, what was answered, and what is learnt from it."""
+"""The facts that travel through a run: what is known of a record, what was answered, what that teaches."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+Body = bytes  # Prior has a number of that name
 
 
 class Op(StrEnum):
@@ -55,6 +57,7 @@ class Prior:
         version: how many versions its content has had; 0 if it was never fetched.
         order: the deploy (epoch seconds or microseconds) of the content that is stored.
         body: the document itself, where the list already holds it (a list-only endpoint).
+
     """
 
     endpoint: str
@@ -79,14 +82,15 @@ class Prior:
     missing_since: datetime | None
     refused_at: datetime | None
     failures: int
-    body: bytes | None = None
+    body: Body | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of the log. What is None is "as before" in a thin row (a `check`, a `fail`), else unknown.
 
-    `version` is None exactly in thin rows: they leave label, locator, validators, hashes, sizes and dates as they were.
+    `version` is None exactly in thin rows: they leave label, locator, validators, hashes, sizes and dates as
+    they were.
     """
 
     op: str
@@ -134,7 +138,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A usable answer: a document (200) or the word that the stored one still holds (304, then without `body`)."""
+    """A usable answer: a document (200) or the word that the stored one still holds (304, without `body`)."""
 
     at: datetime
     body: bytes | None

@@ -3,35 +3,53 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
+_LONGEST = timedelta(days=36_525)  # a century: what is added to an instant must stay one
+_MICROSECOND = timedelta(microseconds=1)
+_INDEX = re.compile(r"-?[0-9]{1,18}")
 _MISSING = object()
 
 
 def parse_duration(value: object) -> timedelta:
-    """Read `90s`, `15m`, `24h`, `6d`, `1h 30m`; a bare number is seconds."""
+    """Read `90s`, `15m`, `24h`, `6d`, `1h 30m`; a bare number is seconds. From nothing up to a century."""
+    try:
+        found = _duration(value)
+    except (OverflowError, ValueError):  # infinite, or no number at all
+        found = None
+    if found is None or not timedelta(0) <= found <= _LONGEST:
+        raise ValueError(f"{value!r} is no duration; write for example 90s, 15m, 24h or 6d")
+    return found
+
+
+def _duration(value: object) -> timedelta | None:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return timedelta(seconds=value)
-    if isinstance(value, str):
-        if parts := _DURATION.findall(value.strip()):
-            if not _DURATION.sub("", value).strip():
-                return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
-    raise ValueError(f"{value!r} is no duration; write for example 90s, 15m, 24h or 6d")
+    if (
+        isinstance(value, str)
+        and (parts := _DURATION.findall(value))
+        and not _DURATION.sub("", value).strip()
+    ):
+        return timedelta(
+            microseconds=int(sum(Decimal(number) * _UNITS[unit] for number, unit in parts) * 10**6)
+        )
+    return None
 
 
 def format_duration(value: timedelta) -> str:
     """The shortest text that `parse_duration` reads back."""
-    seconds = value.total_seconds()
-    for unit in "wdhm":
-        if seconds and seconds % _UNITS[unit] == 0:
-            return f"{int(seconds // _UNITS[unit])}{unit}"
-    return f"{seconds:g}s"
+    seconds, micros = divmod(value // _MICROSECOND, 10**6)
+    if micros:
+        return f"{seconds}.{micros:06}".rstrip("0") + "s"
+    unit = next((unit for unit in "wdhm" if seconds and seconds % _UNITS[unit] == 0), "s")
+    return f"{seconds // _UNITS[unit]}{unit}"
 
 
 Duration = Annotated[
@@ -40,11 +58,14 @@ Duration = Annotated[
 
 
 def dig(value: Any, path: str) -> Any:
-    """The value at a dotted path (`a.b.0.c`; an empty path is the value itself). Raises KeyError where there is none."""
+    """The value at a dotted path (`a.b.0.c`; an empty path is the value itself).
+
+    Raises KeyError where there is none.
+    """
     for part in path.split(".") if path else ():
         if isinstance(value, dict):
             found = value.get(part, _MISSING)
-        elif isinstance(value, list) and part.lstrip("-").isdigit() and -len(value) <= int(part) < len(value):
+        elif isinstance(value, list) and _INDEX.fullmatch(part) and -len(value) <= int(part) < len(value):
             found = value[int(part)]
         else:
             found = _MISSING
@@ -64,3 +85,8 @@ def each(value: Any, path: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], st
             yield value, path[0]
         else:
             yield from each(value[path[0]], path[1:])
+
+
+def is_whole(number: Decimal) -> bool:
+    """Whether a number beyond 64 bits is an integer."""
+    return number == number.to_integral_value()

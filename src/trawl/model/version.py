@@ -1,15 +1,19 @@
 """Which of two deploys is the older one."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def order_of(text: object) -> int | None:
-    """A deploy's place in time, in microseconds: from epoch seconds or an ISO 8601 date. None for anything else."""
+    """A deploy's place in time, in microseconds; None for what is neither epoch seconds nor ISO 8601."""
     value = str(text).strip() if isinstance(text, str | int) and not isinstance(text, bool) else ""
     if value.isascii() and value.isdigit() and len(value) < 13:
         return int(value) * 1_000_000
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+        return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(
+            microseconds=1
+        )
+    except (ValueError, OverflowError):
         return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)

@@ -4,7 +4,8 @@ import os
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import ValidationError
@@ -12,10 +13,13 @@ from pydantic import ValidationError
 from trawl.model.config import SourceConfig
 from trawl.model.errors import ConfigurationError
 
+_DESCRIBED = "docs/sources.md describes every key"
+
 
 def source_names() -> list[str]:
     """The sources that ship with Trawl."""
-    return sorted(item.name.removesuffix(".yaml") for item in files(__package__).iterdir() if item.name.endswith(".yaml"))
+    names = (item.name for item in files(__package__).iterdir())
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def load_source(name: str | os.PathLike[str]) -> SourceConfig:
@@ -25,18 +29,23 @@ def load_source(name: str | os.PathLike[str]) -> SourceConfig:
     """
     text = os.fspath(name)
     if text in source_names():
-        return parse_source(files(__package__).joinpath(f"{text}.yaml").read_text(encoding="utf-8"), f"{text}.yaml")
+        file = files(__package__).joinpath(f"{text}.yaml")
+        return parse_source(file.read_text(encoding="utf-8"), file.name)
     path = Path(text)
     if path.suffix not in {".yaml", ".yml"} and not path.is_file():
         near = get_close_matches(text, source_names(), n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigurationError(
-            f"unknown source {text!r}", remedy=f"{hint}known are: {', '.join(source_names())}; or name a YAML file"
+            f"unknown source {text!r}",
+            remedy=f"{hint}known are: {', '.join(source_names())}; or name a YAML file",
         )
     try:
         content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read the source file {text}: {error}", remedy="check its path") from None
+    except (OSError, ValueError) as error:  # no text, or no path at all
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(
+            f"cannot read the source file {text}: {reason}", remedy="check its path"
+        ) from None
     return parse_source(content, text)
 
 
@@ -44,63 +53,113 @@ def parse_source(content: str, origin: str) -> SourceConfig:
     """A source from YAML text; `origin` is how errors call it."""
     try:
         data = yaml.load(content, Loader=_Loader)  # noqa: S506  (a SafeLoader)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{origin}: not YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise ConfigurationError(f"{origin}: not YAML: {reason}", remedy=_DESCRIBED) from None
     if not isinstance(data, dict):
-        raise ConfigurationError(f"{origin}: a source is a mapping with name, base_url and endpoints")
+        raise ConfigurationError(
+            f"{origin}: a source is a mapping with name, base_url and endpoints", remedy=_DESCRIBED
+        )
     try:
         return SourceConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, origin), remedy="docs/sources.md describes every key") from None
+        raise ConfigurationError(_explain(error, origin), remedy=_DESCRIBED) from None
 
 
 class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice: YAML would quietly take the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-        for key in keys:
-            if keys.count(key) > 1 and key != "<<":
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+                raise yaml.composer.ComposerError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add((key.tag, key.value))
+        return node
 
 
 def _explain(error: ValidationError, origin: str) -> str:
+    """One line per fault: file, path, what is wrong, and the value, unless it may be a secret."""
+    faults = error.errors()
+    inherited = {fault["loc"][1:] for fault in faults if fault["loc"][:1] == ("defaults",)}
     lines: dict[str, None] = {}
-    for fault in error.errors():
-        path = ".".join(str(part) for part in fault["loc"] if part not in _UNION_TAGS)
-        message = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            message = f"unknown key{_near(fault['loc'])}"
-        elif fault["type"] == "missing":
-            message = "is missing"
-        value = "" if fault["type"] in {"missing", "extra_forbidden"} or isinstance(fault["input"], dict) else f" (it is {fault['input']!r})"
-        lines[f"{origin}: {path or 'the source'}: {message}{value}"] = None
+    for fault in faults:
+        loc = fault["loc"]
+        if loc[:1] == ("endpoints",) and loc[2:] in inherited and len(loc) > 2:
+            continue  # said once, where it was written
+        message = _message(fault)
+        value = repr(fault["input"])
+        told = fault["type"] in {"missing", "extra_forbidden"} or isinstance(fault["input"], dict | list)
+        if told or value in message or _HIDDEN.intersection(loc) or "://" in value:
+            lines[f"{origin}: {_path(loc) or 'the source'}: {message}"] = None
+        else:
+            lines[f"{origin}: {_path(loc)}: {message} (it is {value[:80]})"] = None
     return "\n".join(lines)
 
 
-_UNION_TAGS = {"none", "offset", "page", "cursor", "link"}
+# What stands there may be a secret that somebody wrote in the wrong place.
+_HIDDEN = frozenset({"credentials", "headers", "params"})
+
+_MESSAGES = {
+    "missing": "is missing",
+    "model_type": "should be a mapping",
+    "dict_type": "should be a mapping",
+    "union_tag_not_found": "needs a `kind`: none, offset, page, cursor or link",
+}
+
+
+def _message(fault: Any) -> str:
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key{_near(fault['loc'])}"
+    text = _MESSAGES.get(fault["type"]) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return (
+        text.replace("a valid tuple", "a list").replace("a valid ", "a ").replace("a integer", "an integer")
+    )
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    """The path as its writer knows it: pydantic puts the kind of a pagination into it."""
+    return ".".join(
+        str(part)
+        for index, part in enumerate(loc)
+        if loc[max(0, index - 2) : index] != ("list", "pagination")
+    )
 
 
 def _near(loc: tuple[int | str, ...]) -> str:
     """The known keys beside a misspelled one."""
-    model: Any = SourceConfig
+    annotation: Any = SourceConfig
     for part in loc[:-1]:
-        fields = getattr(model, "model_fields", None)
-        if fields is None:
-            return ""
-        if part in fields:
-            model = _model_in(fields[part].annotation)
-    known = list(getattr(model, "model_fields", {}))
+        annotation = _inside(annotation, part)
+    known = [name for option in _options(annotation) for name in getattr(option, "model_fields", ())]
     near = get_close_matches(str(loc[-1]), known, n=1)
     if near:
         return f"; did you mean {near[0]!r}?"
     return f"; known here: {', '.join(known)}" if known else ""
 
 
-def _model_in(annotation: Any) -> Any:
-    """The pydantic model inside an annotation such as `dict[str, Model]` or `Model | None`."""
-    if hasattr(annotation, "model_fields"):
-        return annotation
-    arguments = getattr(annotation, "__args__", ())
-    return next((found for part in arguments if (found := _model_in(part)) is not None), None)
+def _inside(annotation: Any, part: int | str) -> Any:
+    """The annotation one step further down: a model's field, a mapping's value, or the kind of a union."""
+    options = _options(annotation)
+    for option in options:
+        kind = getattr(option, "model_fields", {}).get("kind")
+        if len(options) > 1 and kind is not None and part in get_args(kind.annotation):
+            return option
+    for option in options:
+        if part in getattr(option, "model_fields", {}):
+            return option.model_fields[part].annotation
+        if get_origin(option) is dict:
+            return get_args(option)[1]
+    return None
+
+
+def _options(annotation: Any) -> list[Any]:
+    """The members of a union without None, else the annotation itself."""
+    if get_origin(annotation) is Annotated:
+        return _options(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return [found for part in get_args(annotation) if part is not type(None) for found in _options(part)]
+    return [annotation]

@@ -4,6 +4,7 @@ import os
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import httpx
 
@@ -14,50 +15,77 @@ SecretLoader = Callable[[str], str]
 
 
 def read_secret(credentials: Credentials, load_block: SecretLoader | None = None) -> str:
-    """The secret that a reference names. Raises ConfigurationError, which names the reference, never the secret."""
+    """The secret that a reference names.
+
+    Raises ConfigurationError, which names the reference, never the secret.
+    """
+    secret = _find_secret(credentials, load_block).strip()
+    plain = secret.isascii() or credentials.kind in {"basic", "query"}  # these two encode it
+    if not secret or not secret.isprintable() or not plain:
+        raise ConfigurationError(
+            f"credentials: the secret in {credentials.env or credentials.file or credentials.block} is empty "
+            "or holds characters that no header can carry",
+            remedy="check what was put there",
+        )
+    return secret
+
+
+def _find_secret(credentials: Credentials, load_block: SecretLoader | None) -> str:
     if credentials.env is not None:
-        secret = os.environ.get(credentials.env, "")
+        secret = os.environ.get(credentials.env)
         if not secret:
             raise ConfigurationError(
                 f"credentials: the environment variable {credentials.env} is not set",
                 remedy=f"export {credentials.env}=..., or take `credentials` out of the source",
             )
-    elif credentials.file is not None:
+        return secret
+    if credentials.file is not None:
         try:
-            secret = Path(credentials.file).read_text(encoding="utf-8").strip()
-        except OSError as error:
+            return Path(credentials.file).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            # A decoding error would show a part of the secret.
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
             raise ConfigurationError(
-                f"credentials: cannot read {credentials.file}: {error.strerror}",
+                f"credentials: cannot read {credentials.file}: {reason}",
                 remedy="mount the secret there, or name another file",
             ) from None
-    elif load_block is not None and credentials.block is not None:
-        secret = load_block(credentials.block)
-    else:
-        raise ConfigurationError(
-            f"credentials: block {credentials.block!r} can only be read in a Prefect run",
-            remedy="use `env` or `file` here",
-        )
-    if not secret or not secret.isprintable():
-        raise ConfigurationError("credentials: the secret is empty or holds characters that no header can carry")
-    return secret
+    if load_block is not None and credentials.block is not None:
+        return load_block(credentials.block)
+    raise ConfigurationError(
+        f"credentials: block {credentials.block!r} can only be read in a Prefect run",
+        remedy="use `env` or `file` here",
+    )
 
 
-class Credential(httpx.Auth):
+class Credential:
     """Adds the secret to requests for one origin, and to no other."""
 
     def __init__(self, credentials: Credentials, secret: str, origin: httpx.URL) -> None:
         self._kind, self._name, self._secret = credentials.kind, credentials.name or "", secret
-        self._origin = (origin.scheme, origin.host, origin.port)
+        self._origin = _origin_of(origin)
+        shapes = {secret, quote(secret), quote_plus(secret), b64encode(secret.encode()).decode()}
+        self._shapes = sorted(shapes, key=len, reverse=True)
 
-    def auth_flow(self, request: httpx.Request):  # type: ignore[no-untyped-def]  # noqa: ANN201
-        if (request.url.scheme, request.url.host, request.url.port) == self._origin:
-            match self._kind:
-                case "bearer":
-                    request.headers["Authorization"] = f"Bearer {self._secret}"
-                case "basic":
-                    request.headers["Authorization"] = f"Basic {b64encode(self._secret.encode()).decode()}"
-                case "header":
-                    request.headers[self._name] = self._secret
-                case "query":
-                    request.url = request.url.copy_merge_params({self._name: self._secret})
-        yield request
+    def sign(self, request: httpx.Request) -> None:
+        """Add the secret, if the request goes to the source's own origin."""
+        if _origin_of(request.url) != self._origin:
+            return
+        match self._kind:
+            case "bearer":
+                request.headers["Authorization"] = f"Bearer {self._secret}"
+            case "basic":
+                request.headers["Authorization"] = f"Basic {b64encode(self._secret.encode()).decode()}"
+            case "header":
+                request.headers[self._name] = self._secret
+            case "query":
+                request.url = request.url.copy_merge_params({self._name: self._secret})
+
+    def hide(self, text: str) -> str:
+        """The text without the secret: the libraries below put addresses into their errors."""
+        for shape in self._shapes:
+            text = text.replace(shape, "...")
+        return text
+
+
+def _origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

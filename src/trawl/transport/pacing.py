@@ -21,6 +21,7 @@ class CoolDown:
     Attributes:
         until: the instant, or None.
         publish: called with every later instant, so that other processes learn of it.
+
     """
 
     def __init__(self, clock: Clock, publish: Callable[[datetime], Awaitable[None]] | None = None) -> None:

@@ -1,0 +1,116 @@
+"""The wrapper that pods start through, against an API made up for the test."""
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from trawl.orchestration import start
+from trawl.orchestration.make_secrets import manifest, parse
+
+
+class FakeApi:
+    """Answers `answers[path]`; remembers what was posted."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self.answers = {"/ready": {}, **answers}
+        self.posted: dict[str, Any] = {}
+        self.signed_in: set[str | None] = set()
+
+
+@contextmanager
+def serving(api: FakeApi) -> Iterator[dict[str, str]]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            api.signed_in.add(self.headers["Authorization"])
+            path = self.path.removeprefix("/api")
+            self.send_response(200 if path in api.answers else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(api.answers.get(path)).encode())
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            api.posted[self.path.removeprefix("/api")] = json.loads(body)
+            self.send_response(201)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield {
+            "PREFECT_API_URL": f"http://127.0.0.1:{server.server_port}/api",
+            "PREFECT_API_AUTH_STRING": "admin:secret",
+        }
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def run(state: str, count: int, before: int = 0) -> dict[str, Any]:
+    return {
+        "/flow_runs/r1": {"run_count": count, "state_type": state},
+        "/flow_run_states/?flow_run_id=r1": [{"name": "AwaitingRetry"}] * before,
+    }
+
+
+def child(code: int) -> list[str]:
+    return [sys.executable, "-c", f"raise SystemExit({code})"]
+
+
+@pytest.mark.parametrize("state", ["PENDING", "SCHEDULED", "CRASHED"])
+def test_a_run_that_never_began_goes_back_to_its_pool(state):
+    api = FakeApi(run(state, 0))
+    with serving(api) as env:
+        assert start.look_after(child(1), env, "r1") == 0
+    assert api.posted["/flow_runs/r1/set_state"]["state"]["name"] == "AwaitingRetry"
+    assert api.signed_in == {"Basic YWRtaW46c2VjcmV0"}
+
+
+@pytest.mark.parametrize(
+    ("state", "count"), [("COMPLETED", 1), ("FAILED", 1), ("CRASHED", 1), ("CANCELLED", 0)]
+)
+def test_a_run_that_began_or_was_cancelled_is_left_alone(state, count):
+    api = FakeApi(run(state, count))
+    with serving(api) as env:
+        assert start.look_after(child(3), env, "r1") == 3
+    assert not api.posted
+
+
+def test_a_run_that_cannot_begin_does_not_go_round_for_ever():
+    api = FakeApi(run("CRASHED", 0, before=start.MOST_RESTARTS))
+    with serving(api) as env:
+        assert start.look_after(child(0), env, "r1") == 1
+    assert not api.posted
+
+
+def test_it_waits_for_what_is_not_there_yet():
+    api = FakeApi({})
+    with serving(api) as env:
+        threading.Timer(0.5, lambda: api.answers.update({"/work_pools/trawl": {}})).start()
+        start.wait_for("pool/trawl", env)
+
+
+def test_it_gives_up_in_the_end():
+    with pytest.raises(SystemExit, match="gave up waiting"):
+        start.wait_for("tcp://127.0.0.1:1", {}, timeout=0)
+
+
+def test_secrets_are_made_of_what_is_asked():
+    arguments = ["api", "auth-string=admin:{random}", "--", "s3", "access-key=trawl", "secret-key={random}"]
+    (api, api_values), (s3, s3_values) = parse(arguments)
+    assert (api, s3) == ("api", "s3")
+    made = [manifest(api, api_values, {"a": "b"})["stringData"] for _ in range(2)]
+    assert made[0] != made[1]
+    user, password = made[0]["auth-string"].split(":")
+    assert user == "admin"
+    assert len(password) == 32
+    assert password.isalnum()
+    assert manifest(s3, s3_values, {})["stringData"]["access-key"] == "trawl"

@@ -1,0 +1,53 @@
+"""What tests share: worlds to crawl, and the data and servers that some of them need."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trawl.replica import GeneratedCatalogue, ReplicaApp, running
+
+
+@pytest.fixture(scope="session")
+def archives() -> Path:
+    """The folder of real snapshots."""
+    folder = os.environ.get("TRAWL_TEST_ARCHIVES")
+    if not folder:
+        pytest.skip("TRAWL_TEST_ARCHIVES names no folder of real PokeAPI snapshots")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def s3() -> str:
+    """The URL of an S3 server's bucket and prefix; its credentials are in the environment."""
+    url = os.environ.get("TRAWL_TEST_S3")
+    if not url:
+        pytest.skip("TRAWL_TEST_S3 names no bucket, for example s3://bucket (with AWS_ENDPOINT_URL and keys set)")
+    return url.rstrip("/")
+
+
+@dataclass
+class World:
+    """A generated API on loopback that can be moved to another day."""
+
+    url: str
+    app: ReplicaApp
+    records: int
+    seed: int
+
+    def day(self, day: int) -> None:
+        self.app.catalogue = GeneratedCatalogue(self.records, seed=self.seed, day=day)
+
+    def serve(self, catalogue: Any) -> None:
+        self.app.catalogue = catalogue
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Some 600 records on their day 0."""
+    app = ReplicaApp(GeneratedCatalogue(600, seed=7, day=0))
+    with running(app) as url:
+        yield World(url, app, 600, 7)

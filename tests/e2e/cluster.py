@@ -1,0 +1,104 @@
+"""The cluster that `make up` made, as the tests see it: from outside, with a user's means."""
+
+import base64
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+ROOT = Path(__file__).parents[2]
+CONTEXT = os.environ.get("TRAWL_E2E_CONTEXT", "kind-trawl")
+NAMESPACE = "trawl"
+
+Json = dict[str, Any]
+
+ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def kubectl(*arguments: str, namespace: str = NAMESPACE) -> str:
+    command = ["kubectl", "--context", CONTEXT, "--namespace", namespace, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def get(kind: str, *arguments: str, namespace: str = NAMESPACE) -> list[Json]:
+    return json.loads(kubectl("get", kind, "-o", "json", *arguments, namespace=namespace))["items"]
+
+
+def secret(name: str) -> dict[str, str]:
+    data = json.loads(kubectl("get", "secret", name, "-o", "json"))["data"]
+    return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+
+@contextmanager
+def port_forward(service: str, port: int, namespace: str = NAMESPACE) -> Iterator[str]:
+    """The address, on a free port of this machine, of a service in the cluster."""
+    command = ["kubectl", "--context", CONTEXT, "-n", namespace, "port-forward", f"svc/{service}", f":{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            found = re.search(r"127\.0\.0\.1:(\d+)", line)
+            assert found, line
+            yield f"http://127.0.0.1:{found[1]}"
+        finally:
+            process.terminate()
+
+
+class Prefect:
+    """Prefect's API with the installation's own credentials."""
+
+    def __init__(self, address: str) -> None:
+        user, password = secret("trawl-api")["auth-string"].split(":", 1)
+        self.address = address
+        self.http = httpx.Client(base_url=f"{address}/api", auth=(user, password), timeout=30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
+
+    def get(self, path: str) -> Any:
+        return self._read(self.http.get(path))
+
+    def post(self, path: str, body: object) -> Any:
+        return self._read(self.http.post(path, json=body))
+
+    def patch(self, path: str, body: object) -> None:
+        self.http.patch(path, json=body).raise_for_status()
+
+    def delete(self, path: str) -> None:
+        self.http.delete(path).raise_for_status()
+
+    @staticmethod
+    def _read(answer: httpx.Response) -> Any:
+        assert answer.is_success, f"{answer.request.url}: {answer.status_code} {answer.text}"
+        return answer.json()
+
+    def deployment(self, name: str) -> Json:
+        return self.get(f"/deployments/name/{name}")
+
+    def start(self, name: str, **parameters: object) -> str:
+        run = self.post(
+            f"/deployments/{self.deployment(name)['id']}/create_flow_run", {"parameters": parameters}
+        )
+        return run["id"]
+
+    def wait(self, run_id: str, timeout: float = 180) -> Json:
+        """The run when it has ended."""
+        deadline = time.monotonic() + timeout
+        while (run := self.get(f"/flow_runs/{run_id}"))["state_type"] not in ENDED:
+            assert time.monotonic() < deadline, f"still {run['state_name']} after {timeout:.0f} s"
+            time.sleep(0.5)
+        return run
+
+    def logs(self, run_id: str) -> str:
+        body = {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
+        return "\n".join(line["message"] for line in self.post("/logs/filter", body))
