@@ -47,7 +47,7 @@ class World:
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    """Some 600 records on their day 0."""
-    app = ReplicaApp(GeneratedCatalogue(600, seed=7, day=0))
+    """Some 200 records on their day 0."""
+    app = ReplicaApp(GeneratedCatalogue(200, seed=7, day=0))
     with running(app) as url:
-        yield World(url, app, 600, 7)
+        yield World(url, app, 200, 7)

@@ -52,8 +52,16 @@ def build(
     part = Lake(folder).source(SOURCE)
     part.store.make()
     part.log.make()
-    starts = range(0, records, rows_per_file)
-    spans = [(index, first, min(first + rows_per_file, records)) for index, first in enumerate(starts)]
+    count = -(-records // rows_per_file)
+    spans = [
+        (
+            index,
+            ENDPOINTS[index * len(ENDPOINTS) // count],
+            index * rows_per_file,
+            min((index + 1) * rows_per_file, records),
+        )
+        for index in range(count)
+    ]
     verified = _literal(moment - timedelta(hours=1))
     if due:
         every = records // (due * rounds)
@@ -62,7 +70,7 @@ def build(
     history = []
     for number in range(runs):
         at = moment - timedelta(days=30 - number)
-        mine = spans[number * len(spans) // runs : (number + 1) * len(spans) // runs]
+        mine = spans[number::runs]
         history.append(
             _Run(f"put-{number}", at, Kind.PAYLOAD, PUTS, _literal(at) if checks else verified, mine)
         )
@@ -73,32 +81,31 @@ def build(
 
 def listing(endpoint: str, records: int, rows_per_file: int) -> pa.Table:
     """What the endpoint's list would say: every record that `build` made of it, of the form `LISTED`."""
-    number = ENDPOINTS.index(endpoint)
+    number, count = ENDPOINTS.index(endpoint), -(-records // rows_per_file)
     return duckdb.sql(f"""
         SELECT '{endpoint}' AS endpoint, range::VARCHAR AS key, 'record-' || range AS label,
                NULL::VARCHAR AS locator, NULL::BLOB AS body
-        FROM range({records}) WHERE range // {rows_per_file} % {len(ENDPOINTS)} = {number}
+        FROM range({records}) WHERE range // {rows_per_file} * {len(ENDPOINTS)} // {count} = {number}
     """).to_arrow_table()
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One run of the history: rows of a kind, by SQL, at an SQL expression, in a file for each span of keys."""
+    """One run of the history: rows of a kind, by SQL, in a file for each span of keys."""
 
     name: str
     moment: datetime
     kind: Kind
     rows: str
     at: str
-    spans: list[tuple[int, int, int]]
+    spans: list[tuple[int, str, int, int]]
 
     def commit(self, part: SourceLake) -> int:
         """Write and commit it; the number of its files."""
         base = part.log.snapshot()
         assert base is not None
         files: list[LogFile] = []
-        for index, first, end in self.spans:
-            endpoint = ENDPOINTS[index % len(ENDPOINTS)]
+        for index, endpoint, first, end in self.spans:
             writer = part.log.writer(self.name, f"{index:06d}")
             for start in range(first, end, _BATCH):
                 stop = min(start + _BATCH, end)

@@ -28,6 +28,7 @@ _commands = {
     "check": "trawl.cli.check:check",
     "maintain": "trawl.cli.maintain:maintain",
     "replica": "trawl.cli.replica:replica",
+    "setup": "trawl.cli.setup:setup",
 }
 for _name, _path in _commands.items():
     app.command(_path, name=_name)

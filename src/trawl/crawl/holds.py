@@ -79,9 +79,7 @@ def decide(context: Context, lease: Lease) -> Report | None:
 
 def _check_base(context: Context, name: str, files: list[LogFile], hold: dict[str, Any]) -> None:
     """What was held was decided against the rows of then: with newer rows it would be a regression."""
-    oldest = context.lake.oldest(files)
-    newest = context.lake.newest(context.base, name)
-    if oldest is not None and newest is not None and newest >= oldest:
+    if context.lake.overtaken(context.base, files):
         raise ConfigurationError(
             f"--accept {name}: the endpoint has been crawled since run {hold['run_id']} held its news",
             remedy=f"--reject {name} drops them; a new run then decides on what the API says now",

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from trawl.lake import SHARD_RECORDS, EndpointCount, EndpointRule, ListingState, Plan, Planner, Shard, Snapshot, SourceLake, Token
+from trawl.lake import SHARD_RECORDS, EndpointCount, EndpointRule, ListingState, LogWriter, Plan, Planner, Shard, Snapshot, SourceLake, Token
 from trawl.model.canonical import parse
 from trawl.model.classify import Action
 from trawl.model.config import SourceConfig, VersionToken
@@ -281,7 +281,7 @@ def _plan(
     writer = context.lake.log.writer(context.run, "listing")
     for listing in listings:
         if listing.endpoint not in held:
-            _write_listing(context, writer, listing, known.get(listing.endpoint))
+            _write_listing(context, writer, listing, known.get(listing.endpoint), token)
     planner.write_listing_rows(writer, planned=True)
     files = writer.close()
     for name, count in counts.items():
@@ -341,17 +341,22 @@ def _hold(
         hold["files"] = [asdict(file) for file in writer.close()]
 
 
-def _write_listing(context: Context, writer: Any, listing: Listing, known: ListingState | None) -> None:
+def _write_listing(
+    context: Context, writer: LogWriter, listing: Listing, known: ListingState | None, token: Seen | None
+) -> None:
     """Remember a verified listing where it says anything that is not known. Of an absence, that it was asked for."""
     match listing:
         case Listed(_, _, state, size, digest):
-            changed = known is None or (state.etag, state.source_version, state.state) != (
-                known.etag, known.source_version, known.state,
-            ) or state.etag is None
-            if changed:
+            same = known is not None and state.etag is not None and (state.etag, state.state) == (known.etag, known.state)
+            if not same or state.source_version not in {None, known.source_version}:
                 context.lake.write_listing(writer, listing.endpoint, state, size=size, digest=digest)
-        case Unchanged(_, state) | Absent(_, state, _):
-            if known is None or state.state == "absent" or state.source_version != known.source_version:
+        case Unchanged(_, state):
+            if known is None or state.source_version not in {None, known.source_version}:
+                context.lake.write_listing(writer, listing.endpoint, state, size=0, digest=b"")
+        case Absent(_, state, _):
+            config = context.source.version_token
+            asked = token is None or config is None or _verified(known, token, config, context.started_at)
+            if known is None or known.state != "absent" or not asked:
                 context.lake.write_listing(writer, listing.endpoint, state, size=0, digest=b"")
         case Kept():
             return

@@ -113,14 +113,14 @@ class Log:
 
     def commit(
         self, base: Snapshot, run: str, files: Sequence[LogFile], removed: Sequence[RemoveAction] = ()
-    ) -> int:
-        """Make the files visible, once. The table's new version.
+    ) -> None:
+        """Make the files visible, once.
 
         Raises StaleCommit where anybody committed since `base` was read; a run that is in the log already is left
         as it is.
         """
-        if (held := self._version_of(run)) is not None:
-            return held
+        if self.holds(run):
+            return
         now = int(time.time() * 1000)
         adds = [
             AddAction(
@@ -152,7 +152,6 @@ class Log:
             ) from None
         except (DeltaError, OSError) as error:
             raise explain(error, self._uri) from None
-        return base.table.version()
 
     def read(self, file: LogFile, columns: list[str]) -> pa.Table:
         """Some columns of a file, committed or not."""
@@ -163,12 +162,8 @@ class Log:
 
     def holds(self, run: str) -> bool:
         """Whether this run is in the log."""
-        return self._version_of(run) is not None
-
-    def _version_of(self, run: str) -> int | None:
-        # A handle answers from what it read when it was opened: only a fresh one knows.
-        found = self.snapshot()
-        return found.version if found is not None and found.table.transaction_version(run) is not None else None
+        found = self.snapshot()  # a handle answers from what it read when it was opened: only a fresh one knows
+        return found is not None and found.table.transaction_version(run) is not None
 
 
 class LogWriter:

@@ -143,17 +143,20 @@ class SourceLake:
                 counts.update(self.log.read(file, ["op"])["op"].to_pylist())
         return counts
 
-    def oldest(self, files: Sequence[LogFile]) -> datetime | None:
-        """The earliest instant in uncommitted files."""
-        found = [pc.min(self.log.read(file, ["valid_from"])["valid_from"]).as_py() for file in files]
-        return min((instant for instant in found if instant is not None), default=None)
-
-    def newest(self, snapshot: Snapshot, endpoint: str) -> datetime | None:
-        """The latest instant of an endpoint's committed rows."""
+    def overtaken(self, snapshot: Snapshot, files: Sequence[LogFile]) -> bool:
+        """Whether the log has rows about the same records (or listings) as uncommitted files, of the same time or later."""
         with closing(connect()) as con:
             register_log(con, "log", snapshot)
-            row = con.execute("SELECT max(valid_from) FROM log WHERE endpoint = ?", [endpoint]).fetchone()
-        return None if row is None else row[0]
+            for file in files:
+                con.register("file", self.log.read(file, ["key", "valid_from"]))
+                listing = f"(kind = '{Kind.LISTING}') = {file.kind == Kind.LISTING}"
+                found = con.execute(
+                    f"SELECT count(*) FROM log l JOIN file f ON f.key = l.key AND l.valid_from >= f.valid_from "
+                    f"WHERE l.endpoint = {literal(file.endpoint)} AND {listing}"
+                ).fetchall()
+                if found[0][0]:
+                    return True
+        return False
 
     @property
     def _lease(self) -> str:

@@ -27,6 +27,10 @@ from .values import Duration, parse_duration
 NAME = r"[a-z][a-z0-9_]*"
 ENDPOINT = r"[a-z0-9][a-z0-9_.-]*"
 
+# Where nothing is a value of its own, though not the default; and mappings whose keys are the API's.
+_NULLABLE = frozenset({"list", "detail", "size_param"})
+_FREE = frozenset({"fields", "params"})
+
 _HOST = re.compile(r"[^\s/@%\\]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -81,7 +85,7 @@ def _check_some(value: timedelta) -> timedelta:
 def _check_param(value: Any) -> Any:
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
         return value
-    raise ValueError(f"{value!r} is neither text nor an integer; write what is to be sent in quotes")
+    raise ValueError("a parameter is text or an integer; write what is to be sent in quotes")
 
 
 def _check_params(params: dict[str, str | int]) -> dict[str, str | int]:
@@ -433,28 +437,21 @@ def _check_header(name: str, value: str) -> str:
 
 
 def _inherit_endpoint(defaults: dict[str, Any], own: Any) -> Any:
-    """An endpoint with its defaults. A child does not inherit `list`; `null` takes a default away."""
+    """An endpoint with its defaults; a child does not inherit `list`."""
     if not isinstance(own, dict):
         return own
-    child = own.get("parent") is not None
-    merged = _inherit(
-        {name: value for name, value in defaults.items() if not (child and name == "list")}, own
-    )
-    # For these two, nothing is a value of its own: a child has no list, a list's items may be all there is.
-    for name in ("list", "detail"):
-        if (name in own and own[name] is None) or (name == "list" and child and name not in own):
-            merged[name] = None
-    return merged
+    child = {"list": None} if own.get("parent") is not None else {}
+    return _inherit(defaults | child, own)
 
 
-def _inherit(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Deep merge: `null` falls back to Trawl's own default."""
+def _inherit(defaults: dict[str, Any], own: dict[str, Any], nullable: frozenset[str] = _NULLABLE) -> dict[str, Any]:
+    """Deep merge. `null` takes a default away: Trawl's own is left, or nothing where that can be."""
     merged = dict(defaults)
     for name, value in own.items():
         inherited = merged.pop(name, None)
         if isinstance(value, dict) and isinstance(inherited, dict) and _same_kind(name, value, inherited):
-            merged[name] = _inherit(inherited, value)
-        elif value is not None:
+            merged[name] = _inherit(inherited, value, frozenset() if name in _FREE else _NULLABLE)
+        elif value is not None or name in nullable:
             merged[name] = value
     return merged
 

@@ -16,8 +16,8 @@ from .errors import TornListing
 from .keys import fill, scalar
 from .values import dig
 
-_LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s=;,]+\s*(?:=\s*(?:"[^"]*"|[^\s";,]*))?)*)')
-_REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s";,]*))', re.IGNORECASE)
+_PARAM = r'\s*;\s*([^\s=;,]+)\s*(?:=\s*(?:"([^"]*)"|([^\s";,]*)))?'
+_LINK = re.compile(rf"<([^<>]*)>((?:{_PARAM})*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +124,9 @@ def _found(body: Any, path: str) -> str | None:
 
 def _next_link(header: str) -> str | None:
     for link in _LINK.finditer(header):
-        rel = _REL.search(link[2])
-        if rel and "next" in (rel[1] or rel[2] or "").lower().split():
-            return link[1] or None
+        for name, quoted, plain in re.findall(_PARAM, link[2]):
+            if name.lower() == "rel" and "next" in (quoted or plain).lower().split():
+                return link[1] or None
     return None
 
 

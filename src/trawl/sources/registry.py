@@ -72,8 +72,8 @@ class _Loader(yaml.SafeLoader):
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in seen:
                 raise yaml.composer.ComposerError(
                     None, None, f"the key {key.value!r} stands twice", key.start_mark
                 )
@@ -121,11 +121,11 @@ def _message(fault: Any) -> str:
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
-    """The path as its writer knows it: pydantic puts the kind of a pagination into it."""
+    """The path as its writer knows it: pydantic puts the kind of a pagination into it, and `[key]`."""
     return ".".join(
         str(part)
         for index, part in enumerate(loc)
-        if loc[max(0, index - 2) : index] != ("list", "pagination")
+        if loc[max(0, index - 2) : index] != ("list", "pagination") and part != "[key]"
     )
 
 

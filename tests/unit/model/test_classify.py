@@ -70,7 +70,10 @@ def test_what_is_no_wait_is_refused(value: str | None) -> None:
     assert retry_after(value, NOW, LIMIT) is None
 
 
-@given(st.text(max_size=40) | st.from_regex(r"\w{3}, \d{1,3} \w{3} \d{1,6} \d\d:\d\d:\d\d [+-]?\w{3,6}", fullmatch=True))
+PARTS = st.sampled_from(["Mon,", "3", "99", "Aug", "2026", "99999", "0", "-1", "12:00:30", "25:61:61", "GMT", "+9999", "Z"])
+
+
+@given(st.text(max_size=20) | st.lists(PARTS, max_size=7).map(" ".join))
 def test_whatever_a_server_sends_the_wait_stays_within_its_bounds(value: str) -> None:
     wait = retry_after(value, NOW, LIMIT)
     assert wait is None or timedelta(0) < wait <= LIMIT

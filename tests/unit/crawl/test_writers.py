@@ -1,0 +1,127 @@
+"""One writer per source, and what decides when there are two. The laws hold on a folder and on S3 alike."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import World
+from tests.crawling import Clock, changes_of, contents, count, run, without_token
+from trawl.crawl import CrawlOptions, crawl, maintain
+from trawl.lake import Lake
+from trawl.model.errors import LeaseHeld, StaleCommit
+from trawl.replica import changes
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A new lake of either form."""
+    if request.param == "folder":
+        yield str(tmp_path / "lake")
+    else:
+        yield f"{request.getfixturevalue('s3')}/{uuid.uuid4().hex}"
+
+
+def test_two_days_arrive_whole(world: World, url: str) -> None:
+    run(url, world.url)
+    world.day(1)
+    report = run(url, world.url, accept=("item", "machine", "move", "pokemon"))
+    expected = changes(200, seed=7, first=0, second=1)
+    assert len(changes_of(url, report.run_id)["created"]) == len(expected.created)
+    assert len(contents(url)) == 200 + len(expected.created) - len(expected.removed)
+    maintain(Lake(url), "pokeapi")
+    assert len(contents(url)) == 200 + len(expected.created) - len(expected.removed)
+    assert run(url, world.url).requests == 1
+
+
+def test_a_second_writer_is_refused_or_waits_as_it_chooses(world: World, url: str) -> None:
+    lake = Lake(url)
+    lake.store.make()
+    lease = lake.source("pokeapi").lease("another", Clock())
+    lease.take()
+    with pytest.raises(LeaseHeld, match="another"):
+        run(url, world.url, endpoints=("machine",))
+
+    async def release_soon() -> None:
+        await asyncio.sleep(1)
+        await asyncio.to_thread(lease.release)
+
+    async def both() -> None:
+        options = CrawlOptions(
+            base_url=world.url, rate="unlimited", endpoints=("machine",), wait=timedelta(seconds=30)
+        )
+        await asyncio.gather(release_soon(), crawl(without_token(), lake, options))
+
+    asyncio.run(both())
+    assert contents(url)
+
+
+def test_of_two_runs_at_once_one_wins_and_the_other_says_so(world: World, url: str) -> None:
+    options = CrawlOptions(base_url=world.url, rate="unlimited")
+
+    async def both() -> list[object]:
+        runs = (crawl(without_token(), Lake(url), options) for _ in range(2))
+        return await asyncio.gather(*runs, return_exceptions=True)
+
+    outcomes = asyncio.run(both())
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LeaseHeld", "Report"]
+    assert len(contents(url)) == 200
+
+
+def test_a_stale_commit_is_refused(world: World, url: str) -> None:
+    run(url, world.url, endpoints=("machine",))
+    log = Lake(url).source("pokeapi").log
+    base = log.make()
+    run(url, world.url, endpoints=("machine",), force=True)
+    writer = log.writer("zombie", "0")
+    Lake(url).source("pokeapi").write_run(writer, "zombie", Clock()(), {})
+    with pytest.raises(StaleCommit, match="moved on"):
+        log.commit(base, "zombie", writer.close())
+    assert not log.holds("zombie")
+
+
+def test_a_repeated_commit_changes_nothing(world: World, url: str) -> None:
+    run(url, world.url, endpoints=("machine",))
+    source = Lake(url).source("pokeapi")
+    base = source.log.make()
+    writer = source.log.writer("again", "0")
+    source.write_run(writer, "again", Clock()(), {})
+    files = writer.close()
+    source.log.commit(base, "again", files)
+    committed = source.log.make()
+    source.log.commit(committed, "again", files)
+    source.log.commit(base, "again", files)
+    assert source.log.make().version == committed.version == base.version + 1
+
+
+def test_a_lease_runs_out_and_is_taken_over(world: World, url: str) -> None:
+    clock = Clock()
+    lake = Lake(url)
+    lake.store.make()
+    old = lake.source("pokeapi").lease("old", clock)
+    old.take()
+    clock.move(seconds=61)
+    new = lake.source("pokeapi").lease("new", clock)
+    new.take()
+    new.release()
+    assert lake.source("pokeapi").holder(clock()) is None
+    old.release()
+
+
+def test_a_lease_of_a_dead_process_on_this_machine_is_taken_over_at_once(world: World, url: str) -> None:
+    lake = Lake(url)
+    lake.store.make()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    content = (
+        f'{{"run": "dead", "host": "{os.uname().nodename}", "pid": {child}, '
+        '"taken_at": "2026-01-01T00:00:00+00:00", "expires_at": "2999-01-01T00:00:00+00:00"}'
+    )
+    lake.store.put("pokeapi/lease.json", content.encode())
+    assert count(run(url, world.url, endpoints=("machine",)))["new"] > 0
+    os.waitpid(child, 0)
