@@ -28,13 +28,9 @@ def main(arguments: list[str]) -> int:
         description="Measure Trawl. Each bench prints its table and renews its section of bench/README.md.",
         epilog="For example: python -m bench crawl --documents 2000 --rounds 1 --print-only",
     )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)}; all without any"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)}; all without any")
     parser.add_argument("--rounds", type=int, help="how often to measure (3; crawl: 5)")
-    parser.add_argument(
-        "--documents", type=int, help="crawl: only so many documents, spread over the snapshot"
-    )
+    parser.add_argument("--documents", type=int, help="crawl: only so many documents, spread over the snapshot")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the sizes of made-up data (1)")
     parser.add_argument(
         "--large", action="store_true", help="plan: also 10,000,000 records (10 minutes, 10 GB of disk)"
@@ -42,9 +38,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--base-url", help="crawl: a server of the unpacked 2026-08-03 snapshot, instead of the replica"
     )
-    parser.add_argument(
-        "--temp", type=Path, help="where temporary data goes (up to 10 GB; removed at the end)"
-    )
+    parser.add_argument("--temp", type=Path, help="where temporary data goes (up to 10 GB; removed at the end)")
     parser.add_argument("--print-only", action="store_true", help="leave bench/README.md as it is")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.names) - set(BENCHES):

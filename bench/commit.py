@@ -64,9 +64,7 @@ def bench(options: Options) -> Section:
             "kB",
             "DeltaTable.create_checkpoint",
         )
-        section.notes.append(
-            f"The lake of {held}: {files:,} files, {bytes_of(contents(folder)) / 1e6:,.0f} MB."
-        )
+        section.notes.append(f"The lake of {held}: {files:,} files, {bytes_of(contents(folder)) / 1e6:,.0f} MB.")
         shutil.rmtree(folder)
     small, large = wholes
     ratios = [big / little for little, big in zip(small, large, strict=True)]

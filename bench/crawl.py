@@ -35,9 +35,7 @@ def bench(options: Options) -> Section | None:
             runs[name].append(run)
     _report(section, runs, len(paths), [commit for _, commit in rows])
     megabytes = runs["httpx"][0].result["bytes"] / 1e6
-    server = (
-        "a server that was named" if options.base_url else "`trawl replica --folder`, in a process of its own"
-    )
+    server = "a server that was named" if options.base_url else "`trawl replica --folder`, in a process of its own"
     section.notes.append(
         f"{len(paths):,} documents, {megabytes:,.0f} MB of bodies, from `{ARCHIVE}`, served by "
         f"{server}. The loops keep {CONNECTIONS} connections and throw the bodies away; Trawl lists, parses, "
@@ -78,9 +76,7 @@ def _report(section: Section, runs: Runs, documents: int, commits: list[float]) 
         ("refresh (304)", " 304", " --force", "≥ 2"),
     ):
         ours = f"trawl run pokeapi --rate unlimited{flag}"
-        commands = {name: f"{what}, {CONNECTIONS} connections" for name, what in CLIENTS.items()} | {
-            "trawl": ours
-        }
+        commands = {name: f"{what}, {CONNECTIONS} connections" for name, what in CLIENTS.items()} | {"trawl": ours}
         for name, command in commands.items():
             who = f"{kind}: " + ("**Trawl**" if name == "trawl" else f"bare {name}")
             mine = runs[name + suffix]
@@ -90,9 +86,7 @@ def _report(section: Section, runs: Runs, documents: int, commits: list[float]) 
             pairs = zip(runs[name + suffix], runs["trawl" + suffix], strict=True)
             ratios = [bare.seconds / trawl.seconds for bare, trawl in pairs]
             limit = bound if name == "httpx" else ""
-            section.add(
-                f"{kind}: Trawl : bare {name}", ratios, "times", "both, in the same round", limit, code=False
-            )
+            section.add(f"{kind}: Trawl : bare {name}", ratios, "times", "both, in the same round", limit, code=False)
         peaks = [run.peak for run in runs["trawl" + suffix]]
         section.add(f"{kind}: peak memory", peaks, "MB", ours, "≤ 400")
     command = "Log.commit and RunStore.save_manifest on the crawl's own files"

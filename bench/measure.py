@@ -51,9 +51,7 @@ def run(command: Sequence[str]) -> Run:
         out.seek(0)
         err.seek(0)
         if process.returncode:
-            raise RuntimeError(
-                f"{' '.join(command)} ended with {process.returncode}\n{err.read()}{out.read()}"
-            )
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}\n{err.read()}{out.read()}")
         return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e6, out.read())
 
 

@@ -32,9 +32,7 @@ class Figure:
 
     def row(self) -> str:
         spread = "" if len(self.values) < 2 else f"{_number(min(self.values))} to {_number(max(self.values))}"
-        return (
-            f"| {self.name} | {_number(self.value)} {self.unit} | {spread} | {self.bound} | {self.command} |"
-        )
+        return f"| {self.name} | {_number(self.value)} {self.unit} | {spread} | {self.bound} | {self.command} |"
 
 
 @dataclass(slots=True)

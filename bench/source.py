@@ -18,7 +18,5 @@ endpoints: {{{endpoints}}}
 def write(folder: Path, endpoints: Sequence[str]) -> str:
     """Write it; its path."""
     path = folder / "source.yaml"
-    path.write_text(
-        _SOURCE.format(endpoints=", ".join(f"{name}: {{}}" for name in endpoints)), encoding="utf-8"
-    )
+    path.write_text(_SOURCE.format(endpoints=", ".join(f"{name}: {{}}" for name in endpoints)), encoding="utf-8")
     return str(path)

@@ -32,7 +32,12 @@ class Clock:
 
 
 def run(
-    lake: Lake | Path | str, url: str, source: SourceConfig | None = None, *, clock: Any = None, **options: Any
+    lake: Lake | Path | str,
+    url: str,
+    source: SourceConfig | None = None,
+    *,
+    clock: Any = None,
+    **options: Any,
 ) -> Report:
     """One run against a world, without a rate limit."""
     options.setdefault("rate", "unlimited")

@@ -24,9 +24,7 @@ def changes(lake: str) -> dict[str, float]:
     each = _CHANGES // len(lakes.ENDPOINTS)
     tables = {
         name: duckdb.sql(
-            lakes.PUTS.format(
-                endpoint=name, run=run, at=f"TIMESTAMPTZ '{now.isoformat()}'", first=0, end=each
-            )
+            lakes.PUTS.format(endpoint=name, run=run, at=f"TIMESTAMPTZ '{now.isoformat()}'", first=0, end=each)
         ).to_arrow_table()
         for name in lakes.ENDPOINTS
     }

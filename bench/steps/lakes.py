@@ -71,9 +71,7 @@ def build(
     for number in range(runs):
         at = moment - timedelta(days=30 - number)
         mine = spans[number::runs]
-        history.append(
-            _Run(f"put-{number}", at, Kind.PAYLOAD, PUTS, _literal(at) if checks else verified, mine)
-        )
+        history.append(_Run(f"put-{number}", at, Kind.PAYLOAD, PUTS, _literal(at) if checks else verified, mine))
     if checks:
         history.append(_Run("check", moment - timedelta(hours=1), Kind.STATE, _CHECKS, verified, spans))
     return sum(run.commit(part) for run in history)

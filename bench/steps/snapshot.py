@@ -48,7 +48,5 @@ def _record(path: str) -> str:
 
 def _cut(listing: bytes, kept: set[str]) -> bytes:
     content = json.loads(listing)
-    entries = [
-        item for item in content["results"] if item["url"].removeprefix("/api/v2/") + "index.json" in kept
-    ]
+    entries = [item for item in content["results"] if item["url"].removeprefix("/api/v2/") + "index.json" in kept]
     return json.dumps(content | {"count": len(entries), "results": entries}, ensure_ascii=False).encode()

@@ -17,18 +17,14 @@ def serve(*, records: int, size: int) -> None:
     Whatever is asked for with its own ETag answers 304; that of a list is its endpoint's name, as in the
     lakes of `bench.steps.lakes`.
     """
-    serve_app(
-        app(records=records, size=size), port=0, ready=lambda url: print(f"serving {_root(url)}", flush=True)
-    )
+    serve_app(app(records=records, size=size), port=0, ready=lambda url: print(f"serving {_root(url)}", flush=True))
 
 
 def app(*, records: int, size: int) -> Callable[..., Awaitable[None]]:
     """The ASGI application."""
     body = _body(size)
 
-    async def answer(
-        scope: Message, _: Callable[..., Any], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
+    async def answer(scope: Message, _: Callable[..., Any], send: Callable[[Message], Awaitable[None]]) -> None:
         endpoint, _, key = scope["path"].strip("/").partition("/")
         etag = f'"{endpoint}{key and "-" + key}"'.encode()
         headers = [(b"content-type", b"application/json"), (b"etag", etag)]

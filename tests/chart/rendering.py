@@ -23,9 +23,7 @@ class RefusedError(Exception):
 
 
 @cache
-def render(
-    *values: str, release: str = "trawl", namespace: str = "trawl", helm: str = "helm"
-) -> list[Manifest]:
+def render(*values: str, release: str = "trawl", namespace: str = "trawl", helm: str = "helm") -> list[Manifest]:
     """The chart's manifests, with values in the form of --set-json, or files."""
     command = [helm, "template", release, str(CHART), "--namespace", namespace]
     for value in values:

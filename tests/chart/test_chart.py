@@ -55,9 +55,7 @@ class TestEveryPod:
 
     def test_has_a_token_only_where_it_talks_to_kubernetes(self, chart, values):
         with_token = {
-            name
-            for name, template in pods(chart(*values))
-            if template["spec"]["automountServiceAccountToken"]
+            name for name, template in pods(chart(*values)) if template["spec"]["automountServiceAccountToken"]
         }
         assert with_token <= {"Deployment/trawl-worker", "Job/trawl-secrets"}
 
@@ -221,6 +219,4 @@ def test_kubernetes_knows_every_field(chart, tmp_path):
 
 
 def test_the_template_for_reading_is_the_one_that_is_used(manifests):
-    assert yaml.safe_load((KIND_VALUES.parent / "base-job-template.yaml").read_text()) == job_template(
-        manifests
-    )
+    assert yaml.safe_load((KIND_VALUES.parent / "base-job-template.yaml").read_text()) == job_template(manifests)

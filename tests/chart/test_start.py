@@ -74,9 +74,7 @@ def test_a_run_that_never_began_goes_back_to_its_pool(state):
     assert api.signed_in == {"Basic YWRtaW46c2VjcmV0"}
 
 
-@pytest.mark.parametrize(
-    ("state", "count"), [("COMPLETED", 1), ("FAILED", 1), ("CRASHED", 1), ("CANCELLED", 0)]
-)
+@pytest.mark.parametrize(("state", "count"), [("COMPLETED", 1), ("FAILED", 1), ("CRASHED", 1), ("CANCELLED", 0)])
 def test_a_run_that_began_or_was_cancelled_is_left_alone(state, count):
     api = FakeApi(run(state, count))
     with serving(api) as env:

@@ -86,9 +86,7 @@ class Prefect:
         return self.get(f"/deployments/name/{name}")
 
     def start(self, name: str, **parameters: object) -> str:
-        run = self.post(
-            f"/deployments/{self.deployment(name)['id']}/create_flow_run", {"parameters": parameters}
-        )
+        run = self.post(f"/deployments/{self.deployment(name)['id']}/create_flow_run", {"parameters": parameters})
         return run["id"]
 
     def wait(self, run_id: str, timeout: float = 180) -> Json:

@@ -17,9 +17,7 @@ def _cluster() -> None:
     try:
         kubectl("get", "deployment", "trawl-server")
     except subprocess.CalledProcessError as error:
-        pytest.exit(
-            f"no installation in {CONTEXT}; `make up` makes one: {error.stderr.strip()}", returncode=2
-        )
+        pytest.exit(f"no installation in {CONTEXT}; `make up` makes one: {error.stderr.strip()}", returncode=2)
 
 
 @pytest.fixture(scope="session")

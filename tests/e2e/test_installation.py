@@ -32,9 +32,7 @@ def test_every_pod_is_restricted():
 
 def test_only_the_worker_has_a_token():
     for pod in get("pods"):
-        mounts = {
-            mount["mountPath"] for c in pod["spec"]["containers"] for mount in c.get("volumeMounts", [])
-        }
+        mounts = {mount["mountPath"] for c in pod["spec"]["containers"] for mount in c.get("volumeMounts", [])}
         has_token = "/var/run/secrets/kubernetes.io/serviceaccount" in mounts
         assert has_token == (pod["metadata"]["labels"].get("app.kubernetes.io/component") == "worker")
 
@@ -79,9 +77,7 @@ def test_a_second_make_up_changes_nothing_that_it_should_not(prefect):
     prefect.patch(f"/deployments/{discover['id']}/schedules/{schedule['id']}", {"active": False})
     before = standing()
     try:
-        done = subprocess.run(
-            ["make", "up"], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(["make", "up"], cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         assert standing() == before
         assert prefect.get(limit)["limit"] == 7

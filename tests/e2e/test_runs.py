@@ -42,9 +42,7 @@ def test_the_lake_holds_what_the_source_serves(replica, query):
     with httpx.Client(base_url=replica, timeout=30) as http:
         answers = {endpoint: http.get(f"/{endpoint}/?limit=100000") for endpoint in http.get("/").json()}
         # As in PokeAPI, the root also names what is no list: `meta`, and an endpoint that is not there.
-        listings = {
-            name: answer.json().get("results") for name, answer in answers.items() if answer.is_success
-        }
+        listings = {name: answer.json().get("results") for name, answer in answers.items() if answer.is_success}
         served = {
             (endpoint, item["url"].rstrip("/").rpartition("/")[2])
             for endpoint, items in listings.items()

@@ -71,7 +71,15 @@ def compare(old: Documents, new: Documents) -> Compared:
 @contextmanager
 def served(*arguments: str) -> Iterator[str]:
     """`trawl replica` in a process of its own."""
-    command = [sys.executable, "-c", "from trawl.cli import main; main()", "replica", "--port", "0", *arguments]
+    command = [
+        sys.executable,
+        "-c",
+        "from trawl.cli import main; main()",
+        "replica",
+        "--port",
+        "0",
+        *arguments,
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process.stdout.readline().split()[1]
@@ -129,7 +137,9 @@ def test_the_second_run_finds_exactly_what_the_archives_differ_by(days: Days) ->
     assert found["renamed"] == expected.renamed
     assert not found["missing"] | found["gone"] | found["revived"]
     assert count(days.reports[1]) == {
-        "new": len(expected.new), "changed": len(expected.changed), "reordered": len(expected.reordered),
+        "new": len(expected.new),
+        "changed": len(expected.changed),
+        "reordered": len(expected.reordered),
     }
 
 
@@ -157,9 +167,7 @@ def test_a_settled_version_token_ends_a_third_run_after_one_request(days: Days) 
     assert rows_written(days.lake, report.run_id) == {}
 
 
-def test_without_a_token_a_forced_third_run_is_answered_304_throughout(
-    days: Days, tmp_path: Path, archives: Path
-) -> None:
+def test_without_a_token_a_forced_third_run_is_answered_304_throughout(days: Days, archives: Path) -> None:
     with served("--archive", str(archives / f"{SECOND}.tar.zst")) as url:
         report = run(days.lake, url, without_token(), force=True)
     assert report.requests == report.not_modified == 49 + 15_463
@@ -213,9 +221,7 @@ def pruned(archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield url, removed | {("pokemon-encounters", "10326")}
 
 
-def test_what_was_taken_out_is_missing_and_nothing_else(
-    days: Days, pruned: tuple[str, set[tuple[str, str]]]
-) -> None:
+def test_what_was_taken_out_is_missing_and_nothing_else(days: Days, pruned: tuple[str, set[tuple[str, str]]]) -> None:
     url, removed = pruned
     endpoints = ("item", "move-ailment", "pokemon", "pokemon-encounters", "stat")
     report = run(days.lake, url, endpoints=endpoints, force=True)
@@ -231,9 +237,7 @@ def test_what_was_taken_out_is_missing_and_nothing_else(
     assert contents(days.lake) == days.second
 
 
-def test_the_days_backwards_hold_the_lost_endpoint_until_it_is_accepted(
-    archives: Path, tmp_path: Path
-) -> None:
+def test_the_days_backwards_hold_the_lost_endpoint_until_it_is_accepted(archives: Path, tmp_path: Path) -> None:
     endpoints = ("currency", "gender", "encounter-method", "type")
     with served("--archive", str(archives / f"{SECOND}.tar.zst")) as url:
         run(tmp_path, url, endpoints=endpoints)

@@ -14,7 +14,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 app = App(
     name="trawl",
     help="Keep a faithful, queryable, historised copy of a REST API, politely.\n\n"
-    "Start with `trawl run pokeapi --endpoint stat`, then ask `trawl query \"SELECT * FROM pokeapi.records\"`.",
+    'Start with `trawl run pokeapi --endpoint stat`, then ask `trawl query "SELECT * FROM pokeapi.records"`.',
     version=trawl.__version__,
     help_format="markdown",
 )
@@ -64,7 +64,7 @@ def invoke(arguments: list[str]) -> int:
 
 
 def _print(error: TrawlError) -> None:
-    errors.print(f"[bold red]error:[/] ", end="")
+    errors.print("[bold red]error:[/] ", end="")
     errors.print(error.message, markup=False)
     if error.remedy:
         errors.print("  fix: ", style="bold", end="")

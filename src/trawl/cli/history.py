@@ -52,7 +52,9 @@ def history(
         return
     contents = {version["version"]: parse(version["payload"].encode()) for version in versions}
     for change in changes:
-        out.print(f"[bold]{change['observed_at']:%Y-%m-%d %H:%M:%S}[/] {change['change']} {escape(change['label'] or key)} [dim](run {change['run']})[/]")
+        out.print(
+            f"[bold]{change['observed_at']:%Y-%m-%d %H:%M:%S}[/] {change['change']} {escape(change['label'] or key)} [dim](run {change['run']})[/]"
+        )
         if change["change"] == "changed":
             _show(list(diff(contents[change["version"] - 1], contents[change["version"]])))
 
@@ -60,16 +62,22 @@ def history(
 def find_key(lake: Lake, source: str, endpoint: str, wanted: str) -> str:
     """A record's key by its key or its label. Raises ConfigurationError with the candidates where it is not one."""
     if source not in lake.sources():
-        raise ConfigurationError(f"the lake holds no source {source!r}", remedy=f"it holds: {', '.join(lake.sources()) or 'none'}")
+        raise ConfigurationError(
+            f"the lake holds no source {source!r}", remedy=f"it holds: {', '.join(lake.sources()) or 'none'}"
+        )
     place = f"endpoint = {_quoted(endpoint)}"
     exact = f"SELECT DISTINCT key, label FROM {source}.changes WHERE {place} AND key = {_quoted(wanted)}"
-    named = f"SELECT DISTINCT key, label FROM {source}.changes WHERE {place} AND lower(label) = lower({_quoted(wanted)})"
+    named = (
+        f"SELECT DISTINCT key, label FROM {source}.changes WHERE {place} AND lower(label) = lower({_quoted(wanted)})"
+    )
     for query in (exact, named):
         keys = {row["key"]: row["label"] for row in lake.query(query).rows()}
         if len(keys) == 1:
-            return next(iter(keys))
+            return str(next(iter(keys)))
         if keys:
-            raise ConfigurationError(f"{wanted!r} names several records", remedy=f"use a key: {', '.join(sorted(keys))}")
+            raise ConfigurationError(
+                f"{wanted!r} names several records", remedy=f"use a key: {', '.join(sorted(keys))}"
+            )
     raise ConfigurationError(f"{source}/{endpoint} has no record {wanted!r}", remedy="give its key or its label")
 
 
@@ -82,7 +90,10 @@ def _show(differences: list[Difference]) -> None:
     for item in differences[:_SHOWN]:
         values = [escape(shorten(json.dumps(v, ensure_ascii=False, default=str), 60)) for v in (item.old, item.new)]
         text = {
-            "added": values[1], "removed": values[0], "changed": f"{values[0]} -> {values[1]}", "reordered": "another order",
+            "added": values[1],
+            "removed": values[0],
+            "changed": f"{values[0]} -> {values[1]}",
+            "reordered": "another order",
         }[item.kind]
         out.print(f"  {_MARKS[item.kind]} {escape(item.path)}[/]: {text}")
     if len(differences) > _SHOWN:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -33,7 +34,7 @@ def maintain(
     names = sources or tuple(found.sources())
     results = {}
     for name in names:
-        folded = maintain_source(found, name, say=None if json_output else lambda text, n=name: out.print(f"[dim]{n}:[/] {text}"))
+        folded = maintain_source(found, name, say=None if json_output else partial(_say, name))
         results[name] = folded
         if not json_output:
             out.print(
@@ -43,3 +44,6 @@ def maintain(
     if json_output:
         print(json.dumps({name: asdict(folded) for name, folded in results.items()}))
 
+
+def _say(name: str, text: str) -> None:
+    out.print(f"[dim]{name}:[/] {text}")

@@ -3,8 +3,8 @@
 import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
@@ -28,8 +28,12 @@ def progress_for(source: str, *, quiet: bool = False) -> Iterator[ProgressProtoc
         yield Plain(console, source)
         return
     columns = (
-        TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(), TextColumn("[dim]{task.fields[counts]}"),
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[counts]}"),
     )
     with Progress(*columns, console=console, refresh_per_second=4) as bar:
         yield Live(console, bar, source)

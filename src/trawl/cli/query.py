@@ -50,7 +50,8 @@ def query(
 
 
 def _print(result: Result) -> None:
-    columns, rows, more = result.columns, [], 0
+    columns, more = result.columns, 0
+    rows: list[list[object]] = []
     for row in result.rows():
         if len(rows) < _SHOWN:
             rows.append([shorten(value, _WIDTH) if isinstance(value, str) else value for value in row.values()])

@@ -39,7 +39,11 @@ def replica(
     day
         Which day of it: days differ by records created, changed, reordered, renamed, removed and returned.
     """
-    chosen = [flag for flag, value in (("--archive", archive), ("--folder", folder), ("--generate", generate)) if value is not None]
+    chosen = [
+        flag
+        for flag, value in (("--archive", archive), ("--folder", folder), ("--generate", generate))
+        if value is not None
+    ]
     if len(chosen) != 1:
         raise ConfigurationError(
             "give one of --archive, --folder and --generate" + (f", not {' and '.join(chosen)}" if chosen else ""),
@@ -52,4 +56,9 @@ def replica(
         catalogue = FolderCatalogue(folder)
     else:
         catalogue = GeneratedCatalogue(generate or 0, seed=seed, day=day)
-    serve(ReplicaApp(catalogue), host, port, ready=lambda url: print(f"serving {url} (Ctrl-C ends it)", flush=True))
+    serve(
+        ReplicaApp(catalogue),
+        host,
+        port,
+        ready=lambda url: print(f"serving {url} (Ctrl-C ends it)", flush=True),
+    )

@@ -97,7 +97,18 @@ def run(
 
 def show(report: Report) -> None:
     """The report for people: endpoints with news, totals, what to do next."""
-    columns = ["listed", "new", "changed", "reordered", "unchanged", "missing", "gone", "revived", "quarantined", "failed"]
+    columns = [
+        "listed",
+        "new",
+        "changed",
+        "reordered",
+        "unchanged",
+        "missing",
+        "gone",
+        "revived",
+        "quarantined",
+        "failed",
+    ]
     news = {
         name: counts
         for name, counts in report.endpoints.items()
@@ -110,7 +121,11 @@ def show(report: Report) -> None:
     if rows:
         total = ["total", *(report.total(column) for column in columns), ""]
         shown = [column for column in columns if total[1 + columns.index(column)] or column == "listed"]
-        keep = [0, *(1 + columns.index(column) for column in shown), *([len(columns) + 1] if any(r[-1] for r in rows) else [])]
+        keep = [
+            0,
+            *(1 + columns.index(column) for column in shown),
+            *([len(columns) + 1] if any(r[-1] for r in rows) else []),
+        ]
         names = ["endpoint", *columns, "notes"]
         out.print(table([names[i] for i in keep], [[row[i] for i in keep] for row in [*rows, total]]))
     out.print(
@@ -122,13 +137,17 @@ def show(report: Report) -> None:
         out.print(f"note: {escape(report.note)}")
     if report.held:
         flags = " ".join(f"--accept {name}" for name in report.held)
-        out.print(f"[yellow]held:[/] {', '.join(report.held)}. Look, then: trawl run {report.source} {flags} (or --reject)")
+        out.print(
+            f"[yellow]held:[/] {', '.join(report.held)}. Look, then: trawl run {report.source} {flags} (or --reject)"
+        )
 
 
 def rate_of(text: str | None) -> float | Literal["unlimited"] | None:
     """`--rate`: a number of requests per second, or the word."""
-    if text is None or text == "unlimited":
-        return text
+    if text is None:
+        return None
+    if text == "unlimited":
+        return "unlimited"
     try:
         rate = float(text)
     except ValueError:

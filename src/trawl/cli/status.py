@@ -67,7 +67,9 @@ def _show(name: str, fact: dict[str, Any]) -> None:
     if fact["source_version"]:
         out.print(f"  version {fact['source_version']}")
     for endpoint, reason in fact["held"].items():
-        out.print(f"  [yellow]held[/] {endpoint}: {reason} (trawl run {name} --accept {endpoint}, or --reject {endpoint})")
+        out.print(
+            f"  [yellow]held[/] {endpoint}: {reason} (trawl run {name} --accept {endpoint}, or --reject {endpoint})"
+        )
     for run in fact["unfinished"]:
         out.print(f"  [yellow]unfinished[/] run {run}: the next run of the same wishes goes on with it")
     if fact["quarantined"]:

@@ -8,4 +8,15 @@ from .planning import Preview
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
 
-__all__ = ["CrawlOptions", "EndpointReport", "Preview", "Progress", "Quiet", "Report", "crawl", "maintain", "pending_holds", "preview"]
+__all__ = [
+    "CrawlOptions",
+    "EndpointReport",
+    "Preview",
+    "Progress",
+    "Quiet",
+    "Report",
+    "crawl",
+    "maintain",
+    "pending_holds",
+    "preview",
+]

@@ -3,9 +3,11 @@
 import asyncio
 import secrets
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 from trawl.lake import HostBoard, Lake, Outcome, Plan
@@ -28,6 +30,7 @@ _POLL = 5  # seconds between two looks at the shared cool-down
 
 
 def utc_now() -> datetime:
+    """The clock that runs go by unless another is injected."""
     return datetime.now(UTC)
 
 
@@ -165,7 +168,9 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
 
     def on_result(settled: Settled) -> None:
         context.progress.advance(settled.result)
-        if settled.result in {Result.FAILED, Result.QUARANTINED} and not (settled.row.reason or "").startswith("regressed"):
+        if settled.result in {Result.FAILED, Result.QUARANTINED} and not (settled.row.reason or "").startswith(
+            "regressed"
+        ):
             failed[settled.row.endpoint] += 1
             _check_failures(context.source, plan, failed, settled.row)
 
@@ -239,9 +244,11 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
     changed_held = {name for name in held if name not in plan.held}
     files = [*plan.files, *(file for file in files if file.endpoint not in changed_held)]
     report = _report(context, client, "held" if held else "done", endpoints, plan)
-    left = sum(outcome.unfetched for outcome in outcomes) + sum(
-        max(0, counts.get("due", 0)) for counts in plan.endpoints.values() if plan.mode == "refresh"
-    ) - sum(shard.records for shard in plan.shards)
+    left = (
+        sum(outcome.unfetched for outcome in outcomes)
+        + sum(max(0, counts.get("due", 0)) for counts in plan.endpoints.values() if plan.mode == "refresh")
+        - sum(shard.records for shard in plan.shards)
+    )
     if plan.mode == "refresh" and left > 0:
         report.note = f"the request budget is spent: {left} records stay due"
     writer = context.lake.log.writer(plan.run, "run")
@@ -259,23 +266,27 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
 
 
 def _endpoint_report(
-    context: Context, name: str, counts: dict[str, object], results: Counter[str], held: dict[str, dict[str, object]]
+    context: Context,
+    name: str,
+    counts: Mapping[str, Any],
+    results: Counter[str],
+    held: dict[str, dict[str, Any]],
 ) -> EndpointReport:
     report = EndpointReport(
-        listed=int(str(counts.get("listed", 0))),
-        new=int(str(counts.get("found", 0))) if context.options.mode == "discover" else results[Result.NEW],
+        listed=counts.get("listed", 0),
+        new=counts.get("found", 0) if context.options.mode == "discover" else results[Result.NEW],
         changed=results[Result.CHANGED],
         reordered=results[Result.REORDERED],
         unchanged=results[Result.UNCHANGED],
-        missing=int(str(counts.get("missing", 0))),
-        gone=int(str(counts.get("gone", 0))) + results[Result.GONE],
-        revived=int(str(counts.get("revived", 0))),
+        missing=counts.get("missing", 0),
+        gone=counts.get("gone", 0) + results[Result.GONE],
+        revived=counts.get("revived", 0),
         quarantined=results[Result.QUARANTINED],
         failed=results[Result.FAILED],
         held=name in held,
-        due=int(str(counts.get("due", 0))),
+        due=counts.get("due", 0),
         absent=bool(counts.get("absent")),
-        notes=list(counts.get("notes", [])),  # type: ignore[call-overload]
+        notes=list(counts.get("notes", [])),
     )
     guard = context.source.endpoints[name].guards.changed
     if guard.exceeded(report.changed, max(report.listed, report.changed)):
@@ -289,7 +300,11 @@ def _endpoint_report(
 
 
 def _report(
-    context: Context, client: Client, status: str, endpoints: dict[str, EndpointReport], plan: Plan | None = None
+    context: Context,
+    client: Client,
+    status: str,
+    endpoints: dict[str, EndpointReport],
+    plan: Plan | None = None,
 ) -> Report:
     traffic = traffic_of(client)
     return Report(
@@ -301,7 +316,7 @@ def _report(
         finished_at=context.clock(),
         endpoints=endpoints,
         source_version=(plan.facts if plan else context.facts).get("token", {}).get("value"),
-        **traffic,
+        **traffic,  # type: ignore[arg-type]
     )
 
 

@@ -142,8 +142,13 @@ class _Work:
                 return Refusal(response.at, response.status, stale_until)
             case Action.NOT_MODIFIED if prior.version > 0:
                 return Answer(
-                    response.at, None, etag=response.headers.get("etag"), locator=path,
-                    source_version=version, source_order=order, stale_until=stale_until,
+                    response.at,
+                    None,
+                    etag=response.headers.get("etag"),
+                    locator=path,
+                    source_version=version,
+                    source_order=order,
+                    stale_until=stale_until,
                 )
             case Action.OK:
                 try:
@@ -155,9 +160,7 @@ class _Work:
             case _:
                 return Failure(response.at, f"refused: the API answers {response.status}", stale_until)
 
-    def _document(
-        self, prior: Prior, path: str, response: Response, version: str | None, order: int | None
-    ) -> Answer:
+    def _document(self, prior: Prior, path: str, response: Response, version: str | None, order: int | None) -> Answer:
         config = self.fetcher.source.endpoints[prior.endpoint]
         if response.headers.get("content-type", "").startswith("text/html"):
             raise BrokenBody("not JSON: the answer is an HTML page")

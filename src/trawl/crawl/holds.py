@@ -84,5 +84,3 @@ def _check_base(context: Context, name: str, files: list[LogFile], hold: dict[st
             f"--accept {name}: the endpoint has been crawled since run {hold['run_id']} held its news",
             remedy=f"--reject {name} drops them; a new run then decides on what the API says now",
         )
-
-

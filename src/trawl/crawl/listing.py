@@ -72,7 +72,9 @@ async def list_endpoint(
     reason = ""
     for attempt in range(2):
         try:
-            listing = await _list(client, source, endpoint, config.list, known_here if conditional and not attempt else None)
+            listing = await _list(
+                client, source, endpoint, config.list, known_here if conditional and not attempt else None
+            )
         except (TornListing, BrokenBody) as error:
             reason = f"torn listing: {error.message}"
             continue
@@ -209,4 +211,3 @@ def _older(state: ListingState, known: ListingState | None) -> bool:
     if known is None or known.source_order is None or state.source_order is None:
         return False
     return state.source_order < known.source_order
-

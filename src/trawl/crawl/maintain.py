@@ -10,13 +10,12 @@ from trawl.transport import Clock
 from .engine import utc_now
 
 
-def maintain(
-    lake: Lake, name: str, *, say: Callable[[str], None] | None = None, clock: Clock = utc_now
-) -> Folded:
+def maintain(lake: Lake, name: str, *, say: Callable[[str], None] | None = None, clock: Clock = utc_now) -> Folded:
     """Fold and compact one source of a lake. Raises LeaseHeld while a run is writing it."""
     if name not in lake.sources():
         raise ConfigurationError(
-            f"the lake {lake.url} holds no source {name!r}", remedy=f"it holds: {', '.join(lake.sources()) or 'none'}"
+            f"the lake {lake.url} holds no source {name!r}",
+            remedy=f"it holds: {', '.join(lake.sources()) or 'none'}",
         )
     source = lake.source(name)
     run = f"{clock():%Y%m%dT%H%M%S}-maintain-{secrets.token_hex(2)}"

@@ -65,8 +65,8 @@ def resolve(source: SourceConfig, options: CrawlOptions) -> Target:
     if both := set(options.accept) & set(options.reject):
         raise ConfigurationError(f"{', '.join(sorted(both))}: both accepted and rejected", remedy="choose one")
     base_url = base_url_of(source, options.base_url)
-    rate = source.rate.requests_per_second if options.rate is None else options.rate
-    if rate == "unlimited":
+    rate: float | None
+    if options.rate == "unlimited":
         if not is_private(base_url):
             raise ConfigurationError(
                 f"--rate unlimited: {base_url} is a public host",
@@ -74,7 +74,7 @@ def resolve(source: SourceConfig, options: CrawlOptions) -> Target:
                 f"{source.rate.requests_per_second:g})",
             )
         rate = None
-    elif rate <= 0:
+    elif (rate := source.rate.requests_per_second if options.rate is None else options.rate) <= 0:
         raise ConfigurationError(f"--rate {rate:g} is no rate", remedy="give requests per second, or 'unlimited'")
     if options.max_requests is not None and options.max_requests < 1:
         raise ConfigurationError(f"--max-requests {options.max_requests} is no budget", remedy="give at least 1")
@@ -90,7 +90,9 @@ def base_url_of(source: SourceConfig, flag: str | None) -> str:
             try:
                 return check_base_url(url)
             except ValueError as error:
-                raise ConfigurationError(f"{origin}: {error}", remedy="for example http://127.0.0.1:8000/api/v2") from None
+                raise ConfigurationError(
+                    f"{origin}: {error}", remedy="for example http://127.0.0.1:8000/api/v2"
+                ) from None
     return source.base_url
 
 
@@ -100,5 +102,6 @@ def check_endpoints(source: SourceConfig, names: Iterable[str], flag: str) -> No
         if name not in source.endpoints:
             near = get_close_matches(name, source.endpoints, n=3) or sorted(source.endpoints)
             raise ConfigurationError(
-                f"{flag} {name}: the source {source.name!r} has no such endpoint", remedy=f"it has: {', '.join(near)}"
+                f"{flag} {name}: the source {source.name!r} has no such endpoint",
+                remedy=f"it has: {', '.join(near)}",
             )

@@ -7,7 +7,19 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from trawl.lake import SHARD_RECORDS, EndpointCount, EndpointRule, ListingState, LogWriter, Plan, Planner, Shard, Snapshot, SourceLake, Token
+from trawl.lake import (
+    SHARD_RECORDS,
+    EndpointCount,
+    EndpointRule,
+    ListingState,
+    LogWriter,
+    Plan,
+    Planner,
+    Shard,
+    Snapshot,
+    SourceLake,
+    Token,
+)
 from trawl.model.canonical import parse
 from trawl.model.classify import Action
 from trawl.model.config import SourceConfig, VersionToken
@@ -57,14 +69,25 @@ class Context:
 def fingerprint_of(context: Context) -> str:
     """The hash of all that shapes a plan: only a run of the same wishes may adopt it."""
     options = context.options
-    wishes = (context.source.model_dump_json(), context.target.base_url, context.target.endpoints, options.mode,
-              options.force, options.no_cache, options.max_requests, options.allow_rollback, sorted(options.accept))
+    wishes = (
+        context.source.model_dump_json(),
+        context.target.base_url,
+        context.target.endpoints,
+        options.mode,
+        options.force,
+        options.no_cache,
+        options.max_requests,
+        options.allow_rollback,
+        sorted(options.accept),
+    )
     return hashlib.sha256(repr(wishes).encode()).hexdigest()[:16]
 
 
 def key_hashes(source: SourceConfig) -> dict[str, str]:
     """By endpoint, the hash of its key policy: stored keys are only good under the policy that made them."""
-    return {name: _hash(config.key.model_dump_json()) for name, config in source.endpoints.items() if config.parent is None}
+    return {
+        name: _hash(config.key.model_dump_json()) for name, config in source.endpoints.items() if config.parent is None
+    }
 
 
 def rule_hashes(source: SourceConfig) -> dict[str, str]:
@@ -90,7 +113,11 @@ async def make_plan(context: Context, client: Client) -> Plan | None:
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
     planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at)
     try:
-        if token is not None and not context.options.force and await asyncio.to_thread(_settled, context, planner, token, known):
+        if (
+            token is not None
+            and not context.options.force
+            and await asyncio.to_thread(_settled, context, planner, token, known)
+        ):
             context.progress.say(f"version {token.value}: unchanged and settled, nothing is due")
             return None
         listings = await _list_all(context, client, known)
@@ -169,7 +196,9 @@ async def _ask_token(context: Context, client: Client) -> Seen | None:
     if config is None:
         return None
     stored = context.facts.get("token")
-    known = None if stored is None else Seen(stored["value"], stored["order"], datetime.fromisoformat(stored["first_seen"]))
+    known = (
+        None if stored is None else Seen(stored["value"], stored["order"], datetime.fromisoformat(stored["first_seen"]))
+    )
     try:
         response = await client.get(config.path)
         if response.action is not Action.OK:
@@ -197,14 +226,14 @@ def _is_older(order: int | None, known: int | None) -> bool:
     return order is not None and known is not None and order < known
 
 
-def _settled(
-    context: Context, planner: Planner, token: Seen, known: dict[str, ListingState]
-) -> bool:
+def _settled(context: Context, planner: Planner, token: Seen, known: dict[str, ListingState]) -> bool:
     """Whether the lists stand verified under this token and (for a refresh) no record is due."""
     config = context.source.version_token
     assert config is not None
     for name in context.target.endpoints:
-        if context.source.endpoints[name].list is not None and not _verified(known.get(name), token, config, context.started_at):
+        if context.source.endpoints[name].list is not None and not _verified(
+            known.get(name), token, config, context.started_at
+        ):
             return False
     counts = planner.decide(_rules(context, listed=set()), [], token=_planner_token(context, token), force=False)
     return context.options.mode == "discover" or not any(count.due for count in counts.values())
@@ -286,8 +315,13 @@ def _plan(
     files = writer.close()
     for name, count in counts.items():
         endpoints[name] |= {
-            "listed": count.present, "found": count.new, "missing": count.lost, "revived": count.back,
-            "gone": count.gone, "due": count.due, "held": name in held,
+            "listed": count.present,
+            "found": count.new,
+            "missing": count.lost,
+            "revived": count.back,
+            "gone": count.gone,
+            "due": count.due,
+            "held": name in held,
         }
     facts = _facts(context, token)
     if not files and not held and options.mode == "discover" and facts == context.facts:
@@ -326,9 +360,7 @@ def _note(context: Context, listing: Listing, count: EndpointCount, endpoint: di
     context.progress.warn(f"{listing.endpoint}: {note}")
 
 
-def _hold(
-    context: Context, planner: Planner, held: dict[str, dict[str, Any]], listed: dict[str, Listed]
-) -> None:
+def _hold(context: Context, planner: Planner, held: dict[str, dict[str, Any]], listed: dict[str, Listed]) -> None:
     """Write what the held listings would have taught, to be committed only if it is accepted."""
     for name, hold in held.items():
         context.progress.warn(f"{name}: held: {hold['reason']}")
@@ -347,8 +379,10 @@ def _write_listing(
     """Remember a verified listing where it says anything that is not known. Of an absence, that it was asked for."""
     match listing:
         case Listed(_, _, state, size, digest):
-            same = known is not None and state.etag is not None and (state.etag, state.state) == (known.etag, known.state)
-            if not same or state.source_version not in {None, known.source_version}:
+            same = (
+                known is not None and state.etag is not None and (state.etag, state.state) == (known.etag, known.state)
+            )
+            if not same or (known and state.source_version not in {None, known.source_version}):
                 context.lake.write_listing(writer, listing.endpoint, state, size=size, digest=digest)
         case Unchanged(_, state):
             if known is None or state.source_version not in {None, known.source_version}:
@@ -391,7 +425,9 @@ def _planner_token(context: Context, token: Seen | None) -> Token | None:
 
 def _shard_records(requests_per_second: float | None) -> int:
     """Small shards where requests are slow: a killed run loses its unfinished ones."""
-    return SHARD_RECORDS if requests_per_second is None else round(min(max(requests_per_second * 20, 100), SHARD_RECORDS))
+    return (
+        SHARD_RECORDS if requests_per_second is None else round(min(max(requests_per_second * 20, 100), SHARD_RECORDS))
+    )
 
 
 def _limit(options: CrawlOptions, client: Client) -> int | None:
@@ -409,7 +445,11 @@ def _facts(context: Context, token: Seen | None) -> dict[str, Any]:
         "rules": before.get("rules", {}) | rule_hashes(context.source),
     }
     if token is not None:
-        facts["token"] = {"value": token.value, "order": token.order, "first_seen": token.first_seen.isoformat()}
+        facts["token"] = {
+            "value": token.value,
+            "order": token.order,
+            "first_seen": token.first_seen.isoformat(),
+        }
     return facts
 
 

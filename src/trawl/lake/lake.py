@@ -71,7 +71,9 @@ class Lake:
             relation = con.sql(sql)
         except duckdb.Error as error:
             known = ", ".join(f"{name}.{view}" for name in names for view in views.NAMES)
-            raise ConfigurationError(f"SQL: {_plain(error)}", remedy=f"there are: {known or 'no sources yet'}") from None
+            raise ConfigurationError(
+                f"SQL: {_plain(error)}", remedy=f"there are: {known or 'no sources yet'}"
+            ) from None
         if relation is None:
             raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
         return Result(con, relation)
@@ -144,14 +146,17 @@ def _runs(source: SourceLake, snapshot: Any) -> pa.Table:
     for manifest in source.runs.manifests():
         if manifest["committed"] and manifest["run_id"] not in held:
             continue
-        rows.append({
-            name: _instant(manifest.get(name)) if name.endswith("_at") else manifest.get(name)
-            for name in views.RUNS.names
-            if name not in {"endpoints", "held"}
-        } | {
-            "held": [name for name, counts in manifest["endpoints"].items() if counts.get("held")],
-            "endpoints": _json_text(manifest["endpoints"]),
-        })
+        rows.append(
+            {
+                name: _instant(manifest.get(name)) if name.endswith("_at") else manifest.get(name)
+                for name in views.RUNS.names
+                if name not in {"endpoints", "held"}
+            }
+            | {
+                "held": [name for name, counts in manifest["endpoints"].items() if counts.get("held")],
+                "endpoints": _json_text(manifest["endpoints"]),
+            }
+        )
     return pa.Table.from_pylist(rows, schema=views.RUNS)
 
 

@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -78,10 +79,8 @@ class Lease:
         if self._thread.is_alive():
             self._thread.join()
         if self._lost is None and self._tag is not None:
-            try:
+            with suppress(Conflict, LakeError):  # it runs out by itself
                 self._store.swap(self._path, self._content(timedelta(0)), self._tag)
-            except (Conflict, LakeError):
-                pass  # it runs out by itself
 
     def _renew(self) -> None:
         due = self._clock() + TERM

@@ -111,9 +111,7 @@ class Log:
         """Where one part of a run (a shard) puts its rows; every attempt writes files of its own."""
         return LogWriter(self._store, self._root, run, f"{part}-{uuid.uuid4().hex[:8]}")
 
-    def commit(
-        self, base: Snapshot, run: str, files: Sequence[LogFile], removed: Sequence[RemoveAction] = ()
-    ) -> None:
+    def commit(self, base: Snapshot, run: str, files: Sequence[LogFile], removed: Sequence[RemoveAction] = ()) -> None:
         """Make the files visible, once.
 
         Raises StaleCommit where anybody committed since `base` was read; a run that is in the log already is left
@@ -186,8 +184,10 @@ class LogWriter:
         """Take rows that were made set-based; columns that they lack are null, and the run is the writer's."""
         given = set(rows.column_names)
         columns = [
-            rows[field.name].cast(field.type) if field.name in given
-            else pa.array([self._run] * len(rows)) if field.name == "run"
+            rows[field.name].cast(field.type)
+            if field.name in given
+            else pa.array([self._run] * len(rows))
+            if field.name == "run"
             else pa.nulls(len(rows), field.type)
             for field in FILE
         ]
@@ -221,8 +221,12 @@ class LogWriter:
         if partition not in self._open:
             buffer = io.BytesIO()
             writer = pq.ParquetWriter(
-                buffer, FILE, compression="zstd", use_dictionary=["op", "run", "state", "reason", "source_version"],
-                write_statistics=["valid_from", "observed_at", "version"], store_schema=False,
+                buffer,
+                FILE,
+                compression="zstd",
+                use_dictionary=["op", "run", "state", "reason", "source_version"],
+                write_statistics=["valid_from", "observed_at", "version"],
+                store_schema=False,
             )
             self._open[partition] = buffer, writer, 0
         buffer, writer, rows = self._open[partition]
@@ -232,9 +236,9 @@ class LogWriter:
 
 def _table(rows: list[Row], run: str) -> pa.Table:
     columns = [
-        pa.array([run] * len(rows)) if field.name == "run"
+        pa.array([run] * len(rows))
+        if field.name == "run"
         else pa.array([getattr(row, field.name) for row in rows], field.type)
         for field in FILE
     ]
     return pa.Table.from_arrays(columns, schema=FILE)
-

@@ -95,4 +95,4 @@ def _folded(endpoint: str) -> str:
 
 def _remove(file: dict[str, Any], now: int) -> RemoveAction:
     partition = {"kind": file["partition.kind"], "endpoint": file["partition.endpoint"]}
-    return RemoveAction(file["path"], False, now, file["size_bytes"], partition)  # noqa: FBT003
+    return RemoveAction(file["path"], False, now, file["size_bytes"], partition)

@@ -88,7 +88,9 @@ class RunStore:
 
     def plans(self) -> list[Plan]:
         """The plans of runs that have not ended, oldest first."""
-        found = (self._store.get(f"{self._plan(run)}/plan.json") for run in self._store.folders(f"{self._source}/plans"))
+        found = (
+            self._store.get(f"{self._plan(run)}/plan.json") for run in self._store.folders(f"{self._source}/plans")
+        )
         return sorted((_plan(content) for content in found if content is not None), key=lambda plan: plan.created_at)
 
     def drop_plan(self, run: str) -> None:
@@ -146,7 +148,15 @@ class RunStore:
     # -- quarantine ------------------------------------------------------------------------------------------
 
     def quarantine(
-        self, run: str, endpoint: str, key: str, *, reason: str, status: int, headers: Mapping[str, str], body: bytes,
+        self,
+        run: str,
+        endpoint: str,
+        key: str,
+        *,
+        reason: str,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
         at: datetime,
     ) -> None:
         """Keep a response that broke its contract, whole, with its reason."""

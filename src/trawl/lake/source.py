@@ -77,9 +77,7 @@ class SourceLake:
         rows = _small_rows(snapshot, Kind.LISTING, columns).sort_by("valid_from").to_pylist()
         return {row.pop("key"): ListingState(**row) for row in rows}
 
-    def write_listing(
-        self, writer: LogWriter, endpoint: str, state: ListingState, *, size: int, digest: bytes
-    ) -> None:
+    def write_listing(self, writer: LogWriter, endpoint: str, state: ListingState, *, size: int, digest: bytes) -> None:
         """Record a verified listing: its validators and bytes, never its keys (they are the records' own rows)."""
         row = {
             "op": Op.LISTED,
@@ -102,9 +100,7 @@ class SourceLake:
         row = {"op": Op.RUN, "key": run, "valid_from": at, "observed_at": at, "payload": json.dumps(facts)}
         writer.add_table(Kind.RUN, NO_ENDPOINT, _one(row))
 
-    def parent_paths(
-        self, snapshot: Snapshot, run: str, parent: str, template: str, keys: list[str]
-    ) -> dict[str, str]:
+    def parent_paths(self, snapshot: Snapshot, run: str, parent: str, template: str, keys: list[str]) -> dict[str, str]:
         """The paths of children, by key, filled from their parents' records: this run's own, else the committed ones.
 
         A parent without one of the template's fields gives no path.

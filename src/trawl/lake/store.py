@@ -40,7 +40,10 @@ class Store:
             self.url = f"s3://{parts.netloc}{parts.path.rstrip('/')}"
             self.folder: Path | None = None
             self.objects: ObjectStore = S3Store(
-                parts.netloc, prefix=parts.path.strip("/") or None, config=_s3_config(), client_options=_CLIENT,
+                parts.netloc,
+                prefix=parts.path.strip("/") or None,
+                config=_s3_config(),
+                client_options=_CLIENT,
                 retry_config=_RETRY,
             )
         elif scheme in {"", "file"}:
@@ -49,7 +52,8 @@ class Store:
             self.objects = LocalStore(self.folder, mkdir=False) if self.folder.is_dir() else None  # type: ignore[assignment]
         else:
             raise ConfigurationError(
-                f"{text!r} is no lake: {scheme}:// is not supported", remedy="use a folder or s3://bucket/prefix"
+                f"{text!r} is no lake: {scheme}:// is not supported",
+                remedy="use a folder or s3://bucket/prefix",
             )
 
     def make(self) -> None:
@@ -97,7 +101,7 @@ class Store:
     def open(self, path: str) -> IO[bytes]:
         """A large object to read parts of."""
         with _errors(self.url):
-            return io.BufferedReader(_Ranged(self.objects, path))  # type: ignore[return-value]
+            return io.BufferedReader(_Ranged(self.objects, path))
 
     def upload(self, path: str, file: IO[bytes]) -> None:
         """Write or replace a large object from a file, in parts."""
@@ -191,7 +195,7 @@ _CLIENT: Any = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
 _RETRY: Any = {"max_retries": 5}
 
 
-def _s3_config() -> dict[str, str]:
+def _s3_config() -> Any:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     config = {"aws_region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
     if endpoint:
@@ -234,7 +238,11 @@ _KNOWN_FAULTS = (
     ("AccessDenied", "access denied", "check the key's rights on the bucket"),
     ("CredentialsNotLoaded", "no credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
     ("169.254.169.254", "no credentials", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-    ("error sending request", "the storage does not answer", "check AWS_ENDPOINT_URL and that the server runs"),
+    (
+        "error sending request",
+        "the storage does not answer",
+        "check AWS_ENDPOINT_URL and that the server runs",
+    ),
     ("Not a directory", "there is a file in the way", "choose another folder with --lake"),
     ("File exists", "there is a file in the way", "choose another folder with --lake"),
 )

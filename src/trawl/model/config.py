@@ -102,9 +102,7 @@ def _refuse_secret(name: str) -> None:
 BaseUrl = Annotated[str, AfterValidator(check_base_url)]
 Ratio = Annotated[float, Field(strict=True, ge=0, le=1)]
 Whole = Annotated[int, Field(strict=True)]
-Params = Annotated[
-    dict[str, Annotated[str | int, BeforeValidator(_check_param)]], AfterValidator(_check_params)
-]
+Params = Annotated[dict[str, Annotated[str | int, BeforeValidator(_check_param)]], AfterValidator(_check_params)]
 
 
 class Rate(_Strict):
@@ -214,9 +212,7 @@ class LinkPages(_Strict):
     field: str | None = None
 
 
-Pagination = Annotated[
-    NoPages | OffsetPages | NumberedPages | CursorPages | LinkPages, Field(discriminator="kind")
-]
+Pagination = Annotated[NoPages | OffsetPages | NumberedPages | CursorPages | LinkPages, Field(discriminator="kind")]
 
 
 class ListConfig(_Strict):
@@ -250,9 +246,7 @@ class DetailConfig(_Strict):
 
 
 def _check_key_field(value: Any) -> Any:
-    if isinstance(value, str) or (
-        isinstance(value, list) and value and all(isinstance(v, str) for v in value)
-    ):
+    if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(v, str) for v in value)):
         return value
     raise ValueError(f"{value!r} is neither a field's path nor a list of some")
 
@@ -328,9 +322,7 @@ class EndpointConfig(_Strict):
         if self.list is None and any(name.startswith("item.") for name in named):
             raise ValueError("`{item.FIELD}` needs a `list`")
         if not any(name != "endpoint" for name in named):
-            raise ValueError(
-                "the `detail` path is the same for every record; write for example {endpoint}/{key}/"
-            )
+            raise ValueError("the `detail` path is the same for every record; write for example {endpoint}/{key}/")
         return self
 
     @cached_property

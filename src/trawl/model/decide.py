@@ -79,9 +79,7 @@ def _answered(prior: Prior, answer: Answer, rules: Rules) -> Settled:
     same = marks.semantic == prior.semantic_hash
     first = prior.version == 0
     returned = prior.event == Event.BACK
-    result = (
-        Result.NEW if first else Result.REVIVED if returned else Result.REORDERED if same else Result.CHANGED
-    )
+    result = Result.NEW if first else Result.REVIVED if returned else Result.REORDERED if same else Result.CHANGED
     return Settled(
         _row(
             Op.PUT,

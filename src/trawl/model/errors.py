@@ -6,8 +6,6 @@
 - *Skippable*: one record is set aside, with its reason; the run goes on.
 """
 
-# ruff: noqa: N818  (a name says what happened; that it is an error, the tree says)
-
 from datetime import timedelta
 
 __all__ = [

@@ -40,9 +40,7 @@ class KeyPolicy:
             return value
         match = self.pattern.search(value)
         if match is None or not match[1]:
-            raise TornListing(
-                f"{value!r} at {field!r} does not match the key pattern {self.pattern.pattern!r}"
-            )
+            raise TornListing(f"{value!r} at {field!r} does not match the key pattern {self.pattern.pattern!r}")
         return match[1]
 
 

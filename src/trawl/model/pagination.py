@@ -80,9 +80,7 @@ def next_page(config: ListConfig, request: PageRequest, page: Page, seen: int) -
         case NoPages():
             return None
         case OffsetPages() as pages:
-            if not page.items or (
-                len(page.items) < pages.limit if page.count is None else seen >= page.count
-            ):
+            if not page.items or (len(page.items) < pages.limit if page.count is None else seen >= page.count):
                 return None
             return PageRequest(request.url, {**request.params, pages.offset_param: seen})
         case NumberedPages() as pages:

@@ -32,14 +32,8 @@ def _duration(value: object) -> timedelta | None:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         return timedelta(seconds=value)
-    if (
-        isinstance(value, str)
-        and (parts := _DURATION.findall(value))
-        and not _DURATION.sub("", value).strip()
-    ):
-        return timedelta(
-            microseconds=int(sum(Decimal(number) * _UNITS[unit] for number, unit in parts) * 10**6)
-        )
+    if isinstance(value, str) and (parts := _DURATION.findall(value)) and not _DURATION.sub("", value).strip():
+        return timedelta(microseconds=int(sum(Decimal(number) * _UNITS[unit] for number, unit in parts) * 10**6))
     return None
 
 
@@ -52,9 +46,7 @@ def format_duration(value: timedelta) -> str:
     return f"{seconds // _UNITS[unit]}{unit}"
 
 
-Duration = Annotated[
-    timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)
-]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
 
 
 def dig(value: Any, path: str) -> Any:

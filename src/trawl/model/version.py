@@ -15,8 +15,6 @@ def order_of(text: object) -> int | None:
         return int(value) * (1_000_000 if len(value) < 13 else 1_000) if len(value) < 14 else None
     try:
         moment = datetime.fromisoformat(value)
-        return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(
-            microseconds=1
-        )
+        return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
         return None

@@ -78,9 +78,7 @@ def load_settings(file: Path | None) -> Settings:
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{file} is not YAML: {error}") from error
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (it is {e['input']!r})" for e in error.errors()
-        )
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (it is {e['input']!r})" for e in error.errors())
         raise ConfigurationError(f"{file}: {wrong}") from error
 
 
@@ -184,17 +182,13 @@ async def managed_deployments(client: PrefectClient) -> Mapping[str, DeploymentR
     return {deployment.name: deployment for deployment in found}
 
 
-async def deploy(
-    client: PrefectClient, wanted: Deployment, pool: Pool, existing: DeploymentResponse | None
-) -> None:
+async def deploy(client: PrefectClient, wanted: Deployment, pool: Pool, existing: DeploymentResponse | None) -> None:
     """Create the deployment or update it; whether it or its schedule is paused stays the operator's."""
     # Without a step Prefect would copy the folder that the run starts in, all of it, as if it were the code.
     working_directory = "/tmp" if pool.type == "kubernetes" else str(Path.cwd())  # noqa: S108  the pod's own
     flow: Flow[..., Any] = load_flow_from_entrypoint(wanted.entrypoint)
     schedule = (
-        CronSchedule(cron=wanted.schedule.cron, timezone=wanted.schedule.timezone)
-        if wanted.schedule.cron
-        else None
+        CronSchedule(cron=wanted.schedule.cron, timezone=wanted.schedule.timezone) if wanted.schedule.cron else None
     )
     common: dict[str, Any] = {
         "version": release(),
@@ -208,9 +202,7 @@ async def deploy(
         "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
         "enforce_parameter_schema": True,
         "concurrency_limit": 1,
-        "concurrency_options": ConcurrencyOptions(
-            collision_strategy=ConcurrencyLimitStrategy(wanted.collision)
-        ),
+        "concurrency_options": ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy(wanted.collision)),
         "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": working_directory}}],
     }
     if existing is None:

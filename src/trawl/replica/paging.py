@@ -32,9 +32,7 @@ def page(listing: Listing, at: Window, path: str) -> bytes:
     start, stop, _ = slice(at.offset, at.offset + at.limit).indices(len(listing.entries))
     following = _link(path, _next(at, listing.count))
     preceding = _link(path, _previous(at))
-    body = bytearray(
-        b'{"count":%d,"next":%s,"previous":%s,"results":[' % (listing.count, following, preceding)
-    )
+    body = bytearray(b'{"count":%d,"next":%s,"previous":%s,"results":[' % (listing.count, following, preceding))
     for begin in range(start, stop, _CHUNK):
         if begin > start:
             body += b","
@@ -60,8 +58,4 @@ def _previous(at: Window) -> Window | None:
 
 
 def _link(path: str, to: Window | None) -> bytes:
-    return (
-        b'"%s%s?offset=%d&limit=%d"' % (ORIGIN.encode(), path.encode(), to.offset, to.limit)
-        if to
-        else b"null"
-    )
+    return b'"%s%s?offset=%d&limit=%d"' % (ORIGIN.encode(), path.encode(), to.offset, to.limit) if to else b"null"

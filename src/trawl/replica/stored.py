@@ -20,9 +20,7 @@ def parse_listing(raw: bytes, where: str) -> tuple[Listing, Mapping[str, str]]:
     try:
         content = orjson.loads(with_absolute_urls(raw))
         results = content["results"]
-        ids = {
-            entry["name"]: entry["url"].rstrip("/").rpartition("/")[2] for entry in results if "name" in entry
-        }
+        ids = {entry["name"]: entry["url"].rstrip("/").rpartition("/")[2] for entry in results if "name" in entry}
         return Listing(int(content["count"]), tuple(map(orjson.dumps, results))), ids
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigurationError(

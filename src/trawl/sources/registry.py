@@ -43,9 +43,7 @@ def load_source(name: str | os.PathLike[str]) -> SourceConfig:
         content = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # no text, or no path at all
         reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(
-            f"cannot read the source file {text}: {reason}", remedy="check its path"
-        ) from None
+        raise ConfigurationError(f"cannot read the source file {text}: {reason}", remedy="check its path") from None
     return parse_source(content, text)
 
 
@@ -74,9 +72,7 @@ class _Loader(yaml.SafeLoader):
         seen = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if (key.tag, key.value) in seen:
-                raise yaml.composer.ComposerError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
+                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
             seen.add((key.tag, key.value))
         return node
 
@@ -115,9 +111,7 @@ def _message(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         return f"unknown key{_near(fault['loc'])}"
     text = _MESSAGES.get(fault["type"]) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return (
-        text.replace("a valid tuple", "a list").replace("a valid ", "a ").replace("a integer", "an integer")
-    )
+    return text.replace("a valid tuple", "a list").replace("a valid ", "a ").replace("a integer", "an integer")
 
 
 def _path(loc: tuple[int | str, ...]) -> str:

@@ -90,6 +90,7 @@ class Client:
     _extensions: dict[str, Any] = field(init=False)
     _pacer: AbstractAsyncContextManager[None] = field(init=False)
     _slots: asyncio.Semaphore = field(init=False)
+    _tls: ssl.SSLContext = field(init=False)
     _answered: bool = field(default=False, init=False)
 
     async def __aenter__(self) -> Self:
@@ -98,7 +99,8 @@ class Client:
         if credentials is not None:
             secret = read_secret(credentials, self.load_block)
             self._credential = Credential(credentials, secret, httpx.URL(self.base_url))
-        self._transport = AiohttpTransport(client=self._session, proxy=proxy_for(self.base_url))
+        self._tls = ssl.create_default_context()
+        self._transport = AiohttpTransport(verify=self._tls, client=self._session, proxy=proxy_for(self.base_url))
         self._headers = httpx.Headers({"User-Agent": user_agent(self.source), "Accept": "application/json"})
         self._headers.update(self.source.headers)
         self._extensions = {"timeout": httpx.Timeout(self.source.requests.timeout.total_seconds()).as_dict()}
@@ -175,9 +177,7 @@ class Client:
             raise RedirectRefused(f"{url} is no address: refused") from None
         raise RedirectRefused(f"{url} is not on {self.base_url}: refused")
 
-    async def _follow(
-        self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]
-    ) -> Response:
+    async def _follow(self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]) -> Response:
         for _ in range(_MAX_REDIRECTS + 1):
             response = await self._once(url, params, headers)
             if response.action is not Action.REDIRECT:
@@ -188,9 +188,7 @@ class Client:
             url, params = self.locate(_joined(url, target)), None
         raise RedirectRefused(f"more than {_MAX_REDIRECTS} redirects, last to {url}")
 
-    async def _once(
-        self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]
-    ) -> Response:
+    async def _once(self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]) -> Response:
         limits = self.source.requests
         async with self._slots:
             await self._turn()
@@ -214,9 +212,7 @@ class Client:
         self.traffic.bytes += len(body)
         return await self._judge(url, answer, body)
 
-    async def _send(
-        self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]
-    ) -> httpx.Response:
+    async def _send(self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]) -> httpx.Response:
         """One request, straight through the transport: httpx's client adds cookies, redirects and 0.3 ms."""
         target = httpx.URL(url).copy_merge_params(params) if params else url
         request = httpx.Request("GET", target, headers=self._headers, extensions=self._extensions)
@@ -252,12 +248,21 @@ class Client:
             raise Retriable(f"{url}: {answer.status_code} {answer.reason_phrase}", wait=wait)
         return Response(answer.status_code, action, answer.headers, body, now)
 
-    def _session(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=self.connections, ssl=ssl.create_default_context(), keepalive_timeout=30
-        )
-        # No cookies: an API that sets them must not be able to tell one run's requests from another's.
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+def _session(connections: int, context: ssl.SSLContext) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=connections, ssl=context, keepalive_timeout=30)
+    # No cookies: an API that sets them must not be able to tell one run's requests from another's.
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(_never_twice,))
+
+
+async def _never_twice(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from asking again, at once and past pace and budget, where a connection was cut."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # not asked again
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientPayloadError(str(error)) from error
 
 
 def user_agent(source: SourceConfig) -> str:

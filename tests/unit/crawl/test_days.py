@@ -128,7 +128,7 @@ def test_every_past_instant_answers_as_it_was_also_after_maintenance(world: Worl
         assert contents(tmp_path, as_of=instant) == expected
 
 
-def guardless():  # noqa: ANN201
+def guardless():
     """Small worlds lose more than 10% of a tiny endpoint in a day: no holds here, and no token."""
     defaults = pokeapi().defaults.model_dump(mode="json")
     endpoints = {name: {} for name in pokeapi().endpoints}

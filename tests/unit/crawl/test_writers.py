@@ -51,9 +51,7 @@ def test_a_second_writer_is_refused_or_waits_as_it_chooses(world: World, url: st
         await asyncio.to_thread(lease.release)
 
     async def both() -> None:
-        options = CrawlOptions(
-            base_url=world.url, rate="unlimited", endpoints=("machine",), wait=timedelta(seconds=30)
-        )
+        options = CrawlOptions(base_url=world.url, rate="unlimited", endpoints=("machine",), wait=timedelta(seconds=30))
         await asyncio.gather(release_soon(), crawl(without_token(), lake, options))
 
     asyncio.run(both())

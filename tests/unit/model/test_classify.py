@@ -64,13 +64,16 @@ def test_a_negative_retry_after_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [None, "", " ", "0", "soon", "1.5", "1e3", "²", "٣", "0x10", "5, 5", "Mon", "1 2 3 4 5", "NaN", "\x00"]
+    "value",
+    [None, "", " ", "0", "soon", "1.5", "1e3", "²", "٣", "0x10", "5, 5", "Mon", "1 2 3 4 5", "NaN", "\x00"],
 )
 def test_what_is_no_wait_is_refused(value: str | None) -> None:
     assert retry_after(value, NOW, LIMIT) is None
 
 
-PARTS = st.sampled_from(["Mon,", "3", "99", "Aug", "2026", "99999", "0", "-1", "12:00:30", "25:61:61", "GMT", "+9999", "Z"])
+PARTS = st.sampled_from(
+    ["Mon,", "3", "99", "Aug", "2026", "99999", "0", "-1", "12:00:30", "25:61:61", "GMT", "+9999", "Z"]
+)
 
 
 @given(st.text(max_size=20) | st.lists(PARTS, max_size=7).map(" ".join))

@@ -42,7 +42,16 @@ def test_an_http_address_is_kept_without_its_last_slash(url: str, kept: str) -> 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "api.example.com", "/v1", "ftp://h/x", "file:///etc/passwd", "http://", "http:///x", "https://h:99999/"]
+    [
+        "",
+        "api.example.com",
+        "/v1",
+        "ftp://h/x",
+        "file:///etc/passwd",
+        "http://",
+        "http:///x",
+        "https://h:99999/",
+    ]
     + ["https://h:x/", "http://[", "https://h/v1?", "https://h/v1#", "https://h/?a=1", "https://h/v 1"]
     + ["https://a b/", "https://h\\@evil/", "https://h/\x00", "https://@h/", "https://u:p@h/", " https://h"],
 )
@@ -52,7 +61,14 @@ def test_what_is_no_base_address_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://user:s3cret@h/", "ftp://user:s3cret@h/", "https://h/?key=s3cret", "https://h/#s3cret", "x://s3cret@["]
+    "url",
+    [
+        "https://user:s3cret@h/",
+        "ftp://user:s3cret@h/",
+        "https://h/?key=s3cret",
+        "https://h/#s3cret",
+        "x://s3cret@[",
+    ],
 )
 def test_a_refused_address_does_not_show_its_secret(url: str) -> None:
     with pytest.raises(ValueError) as caught:
@@ -79,12 +95,18 @@ def test_a_host_has_one_name_whatever_the_spelling(url: str, host: str) -> None:
 
 def test_an_endpoint_inherits_every_default() -> None:
     found = endpoint(None, {"freshness": "1h", "label": "name", "contract": {"fields": {"id": "integer"}}})
-    assert (found.freshness, found.label, found.contract.fields) == (timedelta(hours=1), "name", {"id": "integer"})
+    assert (found.freshness, found.label, found.contract.fields) == (
+        timedelta(hours=1),
+        "name",
+        {"id": "integer"},
+    )
 
 
 def test_an_endpoints_own_word_is_merged_deeply() -> None:
     defaults = {"list": {"items": "results", "params": {"a": 1}}, "contract": {"fields": {"id": "integer"}}}
-    found = endpoint({"list": {"params": {"b": 2}}, "contract": {"fields": {"kind": "string", "type": "string"}}}, defaults)
+    found = endpoint(
+        {"list": {"params": {"b": 2}}, "contract": {"fields": {"kind": "string", "type": "string"}}}, defaults
+    )
     assert found.list is not None
     assert (found.list.items, found.list.params) == ("results", {"a": 1, "b": 2})
     assert found.contract.fields == {"id": "integer", "kind": "string", "type": "string"}
@@ -124,7 +146,10 @@ def test_null_takes_a_default_away(own: dict[str, Any], read: Any, default: obje
 
 
 def test_another_kind_starts_afresh() -> None:
-    defaults = {"list": {"pagination": {"kind": "offset", "limit": 7}}, "contract": {"fields": {"id": "integer"}}}
+    defaults = {
+        "list": {"pagination": {"kind": "offset", "limit": 7}},
+        "contract": {"fields": {"id": "integer"}},
+    }
     found = endpoint({"list": {"pagination": {"kind": "page"}}, "contract": {"type": "array"}}, defaults)
     assert found.list is not None
     assert (found.list.pagination.kind, found.contract.fields) == ("page", {})
@@ -163,7 +188,8 @@ def test_parents_come_before_their_children() -> None:
 
 
 @pytest.mark.parametrize(
-    "parents", [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "b", "b": "c", "c": "a"}, {"a": "b", "b": "c", "c": "b"}]
+    "parents",
+    [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "b", "b": "c", "c": "a"}, {"a": "b", "b": "c", "c": "b"}],
 )
 def test_a_circle_of_parents_is_refused(parents: dict[str, str]) -> None:
     assert "form a circle" in refused(endpoints={name: {"parent": parent} for name, parent in parents.items()})
@@ -274,7 +300,11 @@ def test_a_path_of_the_source_is_below_its_base_with_or_without_a_slash() -> Non
 
 
 def test_unordered_paths_are_split_innermost_first() -> None:
-    assert endpoint({"unordered": ["a", "a.b.c", "a.b"]}).unordered_paths == (("a", "b", "c"), ("a", "b"), ("a",))
+    assert endpoint({"unordered": ["a", "a.b.c", "a.b"]}).unordered_paths == (
+        ("a", "b", "c"),
+        ("a", "b"),
+        ("a",),
+    )
 
 
 def test_a_guard_needs_more_than_its_share_and_more_than_its_number() -> None:

@@ -165,7 +165,9 @@ def test_an_older_deploy_never_overwrites_a_newer() -> None:
 
 
 @pytest.mark.parametrize("body", [None, BODY])
-def test_an_older_deploy_that_says_the_same_confirms_the_content_and_takes_no_credit(body: bytes | None) -> None:
+def test_an_older_deploy_that_says_the_same_confirms_the_content_and_takes_no_credit(
+    body: bytes | None,
+) -> None:
     later = settle(KNOWN, answer(body, NOW + DAY, etag='"a"', **OLDER), replace(RULES, token="t1"))
     assert later.result is Result.UNCHANGED
     assert (later.row.source_version, later.row.source_order) == ("t1", 100)
@@ -288,7 +290,11 @@ def test_failures_are_counted_until_an_answer_comes() -> None:
 
 
 def test_a_failure_waits_its_turn_or_until_the_caches_forget_it() -> None:
-    for asked, retry in ((None, NOW + timedelta(hours=1)), (NOW + DAY, NOW + DAY), (NOW - DAY, NOW + timedelta(hours=1))):
+    for asked, retry in (
+        (None, NOW + timedelta(hours=1)),
+        (NOW + DAY, NOW + DAY),
+        (NOW - DAY, NOW + timedelta(hours=1)),
+    ):
         assert settle(KNOWN, Failure(NOW, "x", asked), RULES).row.retry_at == retry
 
 
@@ -383,4 +389,3 @@ def test_a_stored_payload_is_the_text_as_it_was_received() -> None:
     row = settle(NEW, answer(body), RULES).row
     assert row.payload.encode() == body.removeprefix(b"\xef\xbb\xbf")
     assert json.loads(row.payload)["odd"] == "\ud800"
-

@@ -44,5 +44,9 @@ def test_there_is_a_difference_exactly_where_documents_differ(old: object, new: 
 
 def test_long_lists_are_compared_in_one_pass() -> None:
     old = [{"n": number} for number in range(20_000)]
-    assert [item.path for item in diff(old, [*old[1:], {"n": -1}, {"n": -2}])] == ["[0]", "[19999]", "[20000]"]
+    assert [item.path for item in diff(old, [*old[1:], {"n": -1}, {"n": -2}])] == [
+        "[0]",
+        "[19999]",
+        "[20000]",
+    ]
     assert json.loads(json.dumps(next(iter(diff(old, old[1:]))).old)) == {"n": 0}

@@ -47,7 +47,8 @@ def test_a_pattern_cuts_the_key_out(url: str, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "text"), [(r"/(-?\d+)/$", "/x/1"), (r"(\d*)$", "x"), (r"(a)?b", "b"), (r"/(-?\d+)/$", "/x/--1/")]
+    ("pattern", "text"),
+    [(r"/(-?\d+)/$", "/x/1"), (r"(\d*)$", "x"), (r"(a)?b", "b"), (r"/(-?\d+)/$", "/x/--1/")],
 )
 def test_a_pattern_that_finds_nothing_tears_the_listing(pattern: str, text: str) -> None:
     with pytest.raises(TornListing, match="does not match"):
@@ -63,11 +64,10 @@ def test_composite_keys_never_collide(one: tuple[str, str], other: tuple[str, st
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [(("a:b", "c"), ("a", "b:c")), (("a%3Ab", "c"), ("a:b", "c")), (("a", "%"), ("a", "%25"))]
+    ("one", "other"),
+    [(("a:b", "c"), ("a", "b:c")), (("a%3Ab", "c"), ("a:b", "c")), (("a", "%"), ("a", "%25"))],
 )
-def test_the_separator_of_a_composite_key_is_quoted_in_its_parts(
-    one: tuple[str, str], other: tuple[str, str]
-) -> None:
+def test_the_separator_of_a_composite_key_is_quoted_in_its_parts(one: tuple[str, str], other: tuple[str, str]) -> None:
     policy = KeyPolicy(("a", "b"))
     assert policy.key_of(dict(zip("ab", one, strict=True))) != policy.key_of(dict(zip("ab", other, strict=True)))
 
@@ -92,7 +92,14 @@ def test_a_value_is_one_segment_of_its_path(value: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "segment"),
-    [("a/b?c#d", "a%2Fb%3Fc%23d"), ("é", "%C3%A9"), ("..", "%2E%2E"), (".", "%2E"), ("", "%2E"), (None, "%2E")]
+    [
+        ("a/b?c#d", "a%2Fb%3Fc%23d"),
+        ("é", "%C3%A9"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("", "%2E"),
+        (None, "%2E"),
+    ]
     + [("...", "..."), ("a.b", "a.b"), ("~", "~"), ("%", "%25"), ("damage+ailment", "damage%2Bailment")],
 )
 def test_values_are_quoted_and_dots_never_lead_elsewhere(value: str | None, segment: str) -> None:

@@ -47,7 +47,9 @@ def test_offsets_walk_the_whole_list(size: int, counted: bool) -> None:
 
 def test_offsets_follow_what_came_where_the_api_cuts_pages_shorter() -> None:
     config = listing({"kind": "offset", "limit": 100}, count="count")
-    assert walk(config, lambda r: {"count": 25, "results": list(range(25))[r.params["offset"] :][:10]}) == list(range(25))
+    assert walk(config, lambda r: {"count": 25, "results": list(range(25))[r.params["offset"] :][:10]}) == list(
+        range(25)
+    )
 
 
 def test_an_empty_page_ends_a_list_that_counts_more() -> None:

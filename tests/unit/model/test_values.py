@@ -40,7 +40,12 @@ def test_durations_are_read_as_people_write_them(text: object, seconds: float) -
 
 @pytest.mark.parametrize(
     ("duration", "text"),
-    [({"days": 7}, "1w"), ({"hours": 36}, "36h"), ({"seconds": 0}, "0s"), ({"seconds": 1_000_001}, "1000001s")]
+    [
+        ({"days": 7}, "1w"),
+        ({"hours": 36}, "36h"),
+        ({"seconds": 0}, "0s"),
+        ({"seconds": 1_000_001}, "1000001s"),
+    ]
     + [({"milliseconds": 250}, "0.25s")],
 )
 def test_durations_are_written_short(duration: dict[str, int], text: str) -> None:
@@ -49,7 +54,23 @@ def test_durations_are_written_short(duration: dict[str, int], text: str) -> Non
 
 @pytest.mark.parametrize(
     "value",
-    ["", " ", "5", "s", "1x", "-5s", "1h-30m", "1h30", "five minutes", "1e3s", "99999999999999d", None, True, [], -1]
+    [
+        "",
+        " ",
+        "5",
+        "s",
+        "1x",
+        "-5s",
+        "1h-30m",
+        "1h30",
+        "five minutes",
+        "1e3s",
+        "99999999999999d",
+        None,
+        True,
+        [],
+        -1,
+    ]
     + [float("nan"), float("inf"), 1e300, 10**400, timedelta(seconds=-1), timedelta(days=40_000)],
 )
 def test_what_is_no_duration_is_refused_with_an_example(value: object) -> None:

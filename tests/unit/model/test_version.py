@@ -27,7 +27,20 @@ def test_epoch_seconds_and_iso_dates_are_instants(text: object, order: int) -> N
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "main", "v1.2.3", "-5", True, 1.5, "²", "1" * 14, "1" * 40, [], "Mon, 03 Aug 2026 07:13:56 GMT"],
+    [
+        None,
+        "",
+        "main",
+        "v1.2.3",
+        "-5",
+        True,
+        1.5,
+        "²",
+        "1" * 14,
+        "1" * 40,
+        [],
+        "Mon, 03 Aug 2026 07:13:56 GMT",
+    ],
 )
 def test_everything_else_has_no_order(text: object) -> None:
     assert order_of(text) is None

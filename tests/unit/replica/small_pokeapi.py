@@ -30,18 +30,14 @@ def compact(content: Any) -> bytes:
 
 
 def listing(endpoint: str, *entries: tuple[int, str | None]) -> bytes:
-    results = [
-        ({"name": name} if name else {}) | {"url": f"/api/v2/{endpoint}/{key}/"} for key, name in entries
-    ]
+    results = [({"name": name} if name else {}) | {"url": f"/api/v2/{endpoint}/{key}/"} for key, name in entries]
     return compact({"count": len(results), "next": None, "previous": None, "results": results})
 
 
 MOVES = [(number, f"move-{number}") for number in range(1, 26)]
 
 FILES = {
-    "": compact(
-        {name: f"/api/v2/{name}/" for name in ("item", "machine", "move", "move-ailment", "pokemon")}
-    ),
+    "": compact({name: f"/api/v2/{name}/" for name in ("item", "machine", "move", "move-ailment", "pokemon")}),
     "meta": compact({"deploy_date": "1785741236", "hash": "852aec90", "tag": None}),
     "pokemon": listing("pokemon", (1, "bulbasaur")),
     "pokemon/1": compact(

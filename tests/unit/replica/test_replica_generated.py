@@ -58,9 +58,7 @@ def unordered(body: bytes) -> Any:
 def observed(before: dict[Any, bytes], after: dict[Any, bytes], ever: set[Any]) -> Changes:
     """What a careful reader of both days finds."""
     both = [ref for ref in before.keys() & after.keys() if before[ref] != after[ref]]
-    names = {
-        ref: [json.loads(day[ref])["name"] for day in (before, after)] for ref in both if named(before[ref])
-    }
+    names = {ref: [json.loads(day[ref])["name"] for day in (before, after)] for ref in both if named(before[ref])}
     renamed = {ref for ref, (old, new) in names.items() if old != new}
     reordered = {ref for ref in both if unordered(before[ref]) == unordered(after[ref])}
     new = after.keys() - before.keys()
@@ -85,9 +83,7 @@ def test_day_0_holds_exactly_the_records_asked_for(records: int) -> None:
 
 
 @settings(deadline=None, max_examples=15, derandomize=True, database=None)
-@given(
-    st.integers(10, 1_200), st.integers(-5, 5), st.tuples(st.integers(0, 6), st.integers(0, 6)).map(sorted)
-)
+@given(st.integers(10, 1_200), st.integers(-5, 5), st.tuples(st.integers(0, 6), st.integers(0, 6)).map(sorted))
 def test_days_differ_by_what_changes_says(records: int, seed: int, days: list[int]) -> None:
     first, second = days
     history = [bodies(GeneratedCatalogue(records, seed=seed, day=day)) for day in range(second + 1)]
@@ -157,9 +153,7 @@ def test_what_was_never_generated_is_not_found(path: str) -> None:
 
 def test_now_and_then_a_document_is_big() -> None:
     sizes = sorted(
-        len(body)
-        for (endpoint, _), body in bodies(GeneratedCatalogue(2_500)).items()
-        if endpoint == "pokemon"
+        len(body) for (endpoint, _), body in bodies(GeneratedCatalogue(2_500)).items() if endpoint == "pokemon"
     )
     assert sizes[-1] > 20 * sizes[len(sizes) // 2]
 

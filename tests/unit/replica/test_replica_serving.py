@@ -26,9 +26,7 @@ def test_a_replica_runs_in_the_background_and_its_day_can_be_swapped() -> None:
         assert (unchanged.status_code, unchanged.content) == (304, b"")
         app.catalogue = GeneratedCatalogue(50, day=1)
         assert client.get(f"{url}/meta/").json() != first.json()
-        assert client.head(f"{url}/item/").headers["content-length"] == str(
-            len(client.get(f"{url}/item/").content)
-        )
+        assert client.head(f"{url}/item/").headers["content-length"] == str(len(client.get(f"{url}/item/").content))
     assert app.stats.requests == 5
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)

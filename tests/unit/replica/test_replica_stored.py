@@ -68,9 +68,7 @@ def _without(place: str) -> dict[str, bytes]:
         (FILES | {"machine": b"{"}, "machine"),
     ],
 )
-def test_a_bad_copy_is_refused_with_what_is_wrong(
-    tmp_path: Path, files: dict[str, bytes], complaint: str
-) -> None:
+def test_a_bad_copy_is_refused_with_what_is_wrong(tmp_path: Path, files: dict[str, bytes], complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=complaint) as refused:
         ArchiveCatalogue(write_archive(tmp_path / "bad.tar.zst", files))
     assert refused.value.remedy

@@ -50,7 +50,6 @@ def test_pokeapi_has_every_endpoint_and_the_encounters_as_a_child() -> None:
         ("name: api\nbase_url: https://h\nendpoints: {a: 5}", "my.yaml: endpoints.a: should be a mapping (it is 5)"),
         ("name: api\nbase_url: https://h", "my.yaml: endpoints: is missing"),
         ("name: api\nbase_url: https://h\nendpoints: {a: {parent: b}, b: {parent: a}}", "my.yaml: the source: the parents of endpoint 'a' form a circle"),
-        ("name: api\nbase_url: https://h\nendpoints: {on: {}}", "my.yaml: endpoints.True: should be a string (it is True)"),
         ("", "my.yaml: a source is a mapping with name, base_url and endpoints"),
         ("- a", "my.yaml: a source is a mapping with name, base_url and endpoints"),
     ],
@@ -103,7 +102,7 @@ def test_no_error_shows_a_secret_that_stands_in_the_wrong_place(content: str) ->
         ("? [1]\n: 2", "not YAML"),
         ("a: !!python/object/apply:os.system [ls]", "not YAML"),
         ("---\na: 1\n---\nb: 2", "not YAML"),
-        ("[" * 5_000, "nested too deep"),
+        ("[" * 1_500, "nested too deep"),
     ],
 )
 def test_what_is_no_plain_yaml_is_refused(content: str, reason: str) -> None:
@@ -125,7 +124,10 @@ def test_anchors_and_merges_are_yaml() -> None:
         """,
         "my.yaml",
     )
-    assert (source.endpoints["b"].label, source.endpoints["b"].freshness) == ("name", source.endpoints["a"].freshness)
+    assert (source.endpoints["b"].label, source.endpoints["b"].freshness) == (
+        "name",
+        source.endpoints["a"].freshness,
+    )
 
 
 def test_a_source_is_read_from_a_file(tmp_path: Path) -> None:

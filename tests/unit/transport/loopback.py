@@ -27,6 +27,7 @@ class Asked:
 class Server:
     answer: Answer
     url: str = ""
+    keeps: bool = False  # the connection stays open until the client closes it
     asked: list[Asked] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
 
@@ -42,6 +43,8 @@ class Server:
             self.at.append(asyncio.get_running_loop().time())
             writer.write(self.answer(self.asked[-1]))
             await writer.drain()
+            while self.keeps and await reader.read(1024):
+                pass
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:

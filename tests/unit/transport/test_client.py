@@ -6,10 +6,9 @@ import socket
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from itertools import pairwise
 from typing import Any
+from urllib.parse import unquote
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -35,7 +34,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def client_of(url: str, *, own: str | None = None, rate: float | None = None, budget: int | None = None, **more: Any) -> Client:
+def client_of(
+    url: str, *, own: str | None = None, rate: float | None = None, budget: int | None = None, **more: Any
+) -> Client:
     source = SourceConfig.model_validate({"name": "api", "base_url": own or url, "endpoints": {"a": {}}} | more)
     return Client(source, url, now, CoolDown(now), rate, 4, budget)
 
@@ -79,7 +80,10 @@ async def test_who_asks_says_so_and_the_source_has_the_last_word() -> None:
 
 
 async def test_validators_are_sent_and_a_304_is_counted() -> None:
-    async with asking(lambda asked: reply(304 if "if-none-match" in asked.headers else 200)) as (client, server):
+    async with asking(lambda asked: reply(304 if "if-none-match" in asked.headers else 200)) as (
+        client,
+        server,
+    ):
         response = await client.get("x", etag='W/"a"', last_modified="Mon, 03 Aug 2026 12:00:00 GMT")
         assert (response.action, client.traffic.not_modified) == (Action.NOT_MODIFIED, 1)
         assert server.asked[0].headers["if-none-match"] == 'W/"a"'
@@ -99,7 +103,10 @@ async def test_cookies_are_not_kept() -> None:
         assert "cookie" not in server.asked[1].headers
 
 
-@pytest.mark.parametrize(("status", "action"), [(404, Action.GONE), (403, Action.LATER), (204, Action.QUARANTINE), (501, Action.LATER)])
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [(404, Action.GONE), (403, Action.LATER), (204, Action.QUARANTINE), (501, Action.LATER)],
+)
 async def test_an_answer_that_is_no_failure_is_returned_at_once(status: int, action: Action) -> None:
     async with asking(reply(status, b"")) as (client, server):
         assert (await client.get("x")).action is action
@@ -119,7 +126,10 @@ async def test_a_gzipped_body_is_unpacked() -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520])
 async def test_a_failure_that_passes_is_retried(status: int) -> None:
     more = {"requests": {"max_retry_after": "0.01s"}}
-    async with asking(lambda a: reply(status if a.number < 2 else 200, retry_after="5"), **more) as (client, server):
+    async with asking(lambda a: reply(status if a.number < 2 else 200, retry_after="5"), **more) as (
+        client,
+        server,
+    ):
         assert (await client.get("x")).status == 200
         assert (len(server.asked), client.traffic.requests, client.traffic.retries) == (3, 3, 2)
 
@@ -158,28 +168,12 @@ async def test_a_broken_answer_is_retried(broken: bytes) -> None:
         assert (len(server.asked), client.traffic.retries) == (3, 1)
 
 
-async def test_an_answer_that_never_ends_is_given_up() -> None:
-    def drip(_: Asked) -> bytes:
-        return b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n"
-
-    async with serving(drip) as server, client_of(server.url, requests={"timeout": "0.02s", "attempts": 1}) as client:
-        closed = asyncio.Event()
-        serve, server.serve = server.serve, None  # the connection stays open until the client is done
-
-        async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(drip(Asked("", {}, 0)))
-            await closed.wait()
-            writer.close()
-
-        slow = await asyncio.start_server(hold, "127.0.0.1", 0)
-        client.base_url = f"http://127.0.0.1:{slow.sockets[0].getsockname()[1]}"
+async def test_an_answer_that_stops_half_way_is_given_up() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{"
+    async with asking(head, requests={"timeout": "0.05s", "attempts": 1}) as (client, server):
+        server.keeps = True
         with pytest.raises(Retriable):
             await client.get("x")
-        closed.set()
-        slow.close()
-        await slow.wait_closed()
-        server.serve = serve
 
 
 async def test_retry_after_is_waited_for_by_everybody() -> None:
@@ -220,22 +214,24 @@ async def test_a_429_alone_begins_a_cool_down_of_a_second() -> None:
 
 
 async def test_no_request_starts_inside_a_cool_down_even_when_it_has_its_turn_already() -> None:
-    async with asking(reply(), rate=20) as (client, server):
-        await client.get("a")
-        waiting = [asyncio.create_task(client.get("b")) for _ in range(2)]
-        await asyncio.sleep(0.01)
-        until = now() + timedelta(seconds=0.2)
-        client.cool_down.learn(until)
+    async with asking(reply(), rate=10) as (client, server):
+        waiting = [asyncio.create_task(client.get("x")) for _ in range(3)]
+        while not server.asked:
+            await asyncio.sleep(0.005)
+        client.cool_down.learn(now() + timedelta(seconds=0.3))
         begun = asyncio.get_running_loop().time()
         await asyncio.gather(*waiting)
-        assert min(server.at[1:]) - begun >= 0.19
+        assert len(server.at) == 3
+        assert min(server.at[1:]) - begun >= 0.29
 
 
 async def test_requests_and_retries_keep_the_pace() -> None:
-    async with asking(lambda a: reply(503 if a.number % 2 else 200), rate=40) as (client, server):
+    async with asking(lambda a: (reply(), reply(503), b"")[a.number % 3], rate=50) as (client, server):
+        await client.get("x")
         await asyncio.gather(*(client.get("x") for _ in range(5)), return_exceptions=True)
-        assert len(server.at) > 5
-        assert min(later - earlier for earlier, later in pairwise(server.at)) > 0.015
+        assert client.traffic.requests == len(server.at) > 8
+        assert client.traffic.retries > 3
+        assert server.at[-1] - server.at[1] > 0.02 * (len(server.at) - 3)
 
 
 async def test_no_more_requests_are_in_flight_than_connections() -> None:
@@ -280,7 +276,10 @@ async def test_a_host_without_an_address_is_unreachable() -> None:
 
 @pytest.mark.parametrize("first", [reply(), reply(404), reply(503), reply(302), reply(body=b"x" * 2_000)])
 async def test_a_host_that_answered_once_is_only_retriable(first: bytes) -> None:
-    async with asking(lambda a: first if a.number == 0 else b"", requests={"attempts": 1, "max_bytes": 1024}) as (client, _):
+    async with asking(lambda a: first if a.number == 0 else b"", requests={"attempts": 1, "max_bytes": 1024}) as (
+        client,
+        _,
+    ):
         for _ in range(2):
             try:
                 await client.get("x")
@@ -329,7 +328,10 @@ async def test_a_body_may_be_as_large_as_the_limit(size: int, declared: bool) ->
 async def test_a_gzip_bomb_is_not_unpacked_further_than_the_limit() -> None:
     bomb = gzip.compress(b"0" * 50_000_000)
     assert len(bomb) < 64_000
-    async with asking(reply(body=bomb, content_encoding="gzip"), requests={"max_bytes": 100_000}) as (client, server):
+    async with asking(reply(body=bomb, content_encoding="gzip"), requests={"max_bytes": 100_000}) as (
+        client,
+        server,
+    ):
         with pytest.raises(BodyTooLarge):
             await client.get("x")
         assert len(server.asked) == 1
@@ -359,7 +361,9 @@ async def test_a_redirect_on_the_same_host_is_followed(
         assert client.traffic.requests == 2
 
 
-async def test_a_redirect_elsewhere_is_refused_and_nobody_there_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_redirect_elsewhere_is_refused_and_nobody_there_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("API_TOKEN", "s3cret")
     async with (
         serving(reply()) as other,
@@ -372,8 +376,15 @@ async def test_a_redirect_elsewhere_is_refused_and_nobody_there_is_asked(monkeyp
 
 @pytest.mark.parametrize(
     "location",
-    ["https://{host}/v1/x", "//evil.invalid/v1/x", "http://user@{host}/x", "http://[", "http://{host}:99999/", "ftp://{host}/"]
-    + ["http://{host}.evil.invalid/", "http://evil.invalid\\@{host}/", "", None],
+    [
+        "https://{host}/v1/x",
+        "//evil.invalid/v1/x",
+        "http://user@{host}/x",
+        "http://[",
+        "http://{host}:99999/",
+        "ftp://{host}/",
+    ]
+    + ["http://{host}.evil.invalid/", "http://{host}@evil.invalid/", "", None],
 )
 async def test_a_redirect_to_another_origin_or_to_nowhere_is_refused(location: str | None) -> None:
     def answer(asked: Asked) -> bytes:
@@ -383,6 +394,15 @@ async def test_a_redirect_to_another_origin_or_to_nowhere_is_refused(location: s
         with pytest.raises(RedirectRefused, match="refused"):
             await client.get("x")
         assert len(server.asked) == 1
+
+
+async def test_a_redirect_that_names_a_user_sends_none() -> None:
+    def answer(asked: Asked) -> bytes:
+        return reply(302, location=f"http://me:pw@{asked.headers['host']}/y") if asked.path == "/v1/x" else reply()
+
+    async with asking(answer) as (client, server):
+        assert (await client.get("x")).status == 200
+        assert (server.asked[1].path, server.asked[1].headers.get("authorization")) == ("/y", None)
 
 
 async def test_redirects_in_a_circle_end() -> None:
@@ -404,7 +424,15 @@ async def test_redirects_are_paid_from_the_budget() -> None:
 
 @pytest.mark.parametrize("kind", ["bearer", "basic", "header", "query"])
 @pytest.mark.parametrize(
-    "answer", [reply(401), reply(503), b"no http\r\n\r\n", b"", reply(302, location="http://evil.invalid/"), reply(302)]
+    "answer",
+    [
+        reply(401),
+        reply(503),
+        b"no http\r\n\r\n",
+        b"",
+        reply(302, location="http://evil.invalid/"),
+        reply(302),
+    ],
 )
 async def test_no_error_holds_the_secret(kind: str, answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", "s3cret&value")
@@ -457,8 +485,18 @@ def test_the_sources_own_addresses_are_moved_to_the_base(url: str, there: str) -
 @pytest.mark.parametrize("base", [OWN, BASE])
 @pytest.mark.parametrize(
     "url",
-    ["https://example.com/v2/x", "https://api.example.com.evil/v2/x", "http://api.example.com/v2/x", "//evil/v2/x"]
-    + ["https://api.example.com@evil/v2/x", "https://evil@example.com/v2", "http://127.0.0.1:9000/mirror/x", "ftp://x/y"]
+    [
+        "https://example.com/v2/x",
+        "https://api.example.com.evil/v2/x",
+        "http://api.example.com/v2/x",
+        "//evil/v2/x",
+    ]
+    + [
+        "https://api.example.com@evil/v2/x",
+        "https://evil@example.com/v2",
+        "http://127.0.0.1:9000/mirror/x",
+        "ftp://x/y",
+    ]
     + ["https://api.example.com:444/v2/x", "http://[", "https://api.example.com:x/", "file:///etc/passwd"],
 )
 def test_other_hosts_and_what_is_no_address_are_refused(base: str, url: str) -> None:
@@ -480,8 +518,14 @@ async def test_an_address_that_cannot_be_asked_is_refused_and_ends_nothing() -> 
         assert len(server.asked) == 1
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8), min_size=1, max_size=5))
+@settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8), min_size=1, max_size=12))
 def test_every_key_reaches_the_server_as_it_is(keys: list[str]) -> None:
     keys = [key for key in keys if key not in {".", ".."}]
 
@@ -491,11 +535,9 @@ def test_every_key_reaches_the_server_as_it_is(keys: list[str]) -> None:
                 await client.get(fill("things/{key}/", key=key))
             return server.targets
 
-    from urllib.parse import unquote
-
-    targets = asyncio.run(ask())
-    assert [target.count("/") for target in targets] == [4 - 0 for _ in keys]
-    assert [unquote(target.split("/")[3]) for target in targets] == keys
+    targets = [target.split("/") for target in asyncio.run(ask())]
+    assert targets == [["", "v1", "things", target[3], ""] for target in targets]
+    assert [unquote(target[3]) for target in targets] == keys
 
 
 # -- proxies -----------------------------------------------------------------------------------------------
@@ -511,14 +553,11 @@ async def test_the_environments_proxy_is_asked_in_the_hosts_place(monkeypatch: p
         assert proxy_for("http://api.invalid/v1") is None
 
 
-@pytest.mark.parametrize("proxy", ["socks5://h:1", "ftp://h", "http://", "http://["])
+@pytest.mark.parametrize("proxy", ["socks5://h:1", "ftp://me:s3cret@h", "http://", "http://h:x"])
 def test_a_proxy_that_cannot_be_used_is_named_without_its_secret(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", proxy)
     with pytest.raises(ConfigurationError, match="no http") as caught:
         proxy_for("https://api.example.com")
     assert caught.value.remedy
+    assert "s3cret" not in str(caught.value)
     assert proxy_for("http://api.example.com") is None
-
-
-def test_a_proxys_address_is_an_address() -> None:
-    assert httpx.Proxy("http://h:1").url.port == 1

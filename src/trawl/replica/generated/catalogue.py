@@ -53,14 +53,10 @@ class GeneratedCatalogue:
     def find(self, path: str) -> Document | Listing | None:
         """See `Catalogue`."""
         if not path:
-            return as_document(
-                orjson.dumps({name: f"{BASE}/{name}/" for name in sorted({*self.endpoints, "meta"})})
-            )
+            return as_document(orjson.dumps({name: f"{BASE}/{name}/" for name in sorted({*self.endpoints, "meta"})}))
         if path == "meta":
             release = self.release
-            return as_document(
-                orjson.dumps({"deploy_date": release.deploy_date, "hash": release.hash, "tag": None})
-            )
+            return as_document(orjson.dumps({"deploy_date": release.deploy_date, "hash": release.hash, "tag": None}))
         endpoint, _, rest = path.partition("/")
         shelf = self._plan.shelves.get(endpoint)
         if shelf is None:
@@ -103,9 +99,7 @@ class GeneratedCatalogue:
             return known
         states = self._restless[shelf.endpoint]
         absent = sorted(slot for slot, state in states.items() if state is None)
-        names = {
-            slot: self._name(shelf, slot, state) for slot, state in states.items() if state and state.renames
-        }
+        names = {slot: self._name(shelf, slot, state) for slot, state in states.items() if state and state.renames}
         entries = _Entries(self._world, shelf, shelf.end(self._day), absent, names)
         listing = self._listings[shelf.endpoint] = Listing(len(entries), entries)
         return listing
@@ -123,9 +117,7 @@ class GeneratedCatalogue:
 class _Entries:
     """The entries of a generated list, made when a slice of them is taken."""
 
-    def __init__(
-        self, world: World, shelf: Shelf, end: int, absent: Sequence[int], renamed: Mapping[int, str]
-    ) -> None:
+    def __init__(self, world: World, shelf: Shelf, end: int, absent: Sequence[int], renamed: Mapping[int, str]) -> None:
         self._world = world
         self._shelf = shelf
         self._end = end

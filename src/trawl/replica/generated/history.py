@@ -155,9 +155,7 @@ def changes(records: int, *, seed: int = 0, first: int, second: int) -> Changes:
     Raises ConfigurationError if the days are not 0 <= first <= second.
     """
     if not 0 <= first <= second:
-        raise ConfigurationError(
-            f"no changes from day {first} to day {second}", remedy="give 0 <= first <= second"
-        )
+        raise ConfigurationError(f"no changes from day {first} to day {second}", remedy="give 0 <= first <= second")
     return History(Plan(records), seed, second).between(first, second)
 
 

@@ -92,9 +92,7 @@ class Plan:
             shelves[kind.endpoint] = Shelf(kind.endpoint, size, index, kind.first_id, born, named)
             index += size
         parents = shelves["pokemon"]
-        shelves[ENCOUNTERS] = Shelf(
-            ENCOUNTERS, parents.size, index, parents.first_id, parents.born_per_day, False
-        )
+        shelves[ENCOUNTERS] = Shelf(ENCOUNTERS, parents.size, index, parents.first_id, parents.born_per_day, False)
         return shelves
 
     @cached_property

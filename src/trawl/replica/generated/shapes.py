@@ -84,10 +84,7 @@ class Record:
     def names(self) -> list[Json]:
         """What the record is called in a few languages; unlike its name, this never changes."""
         title = self.dice.words(4)
-        return [
-            {"language": language, "name": f"{title[:-1]} ({language['name']})"}
-            for language in _LANGUAGES[4:]
-        ]
+        return [{"language": language, "name": f"{title[:-1]} ({language['name']})"} for language in _LANGUAGES[4:]]
 
     def flavor_texts(self, text: str, where: str) -> list[Json]:
         """The list that reorderings happen to; each entry has another version or version group."""
@@ -105,9 +102,7 @@ def _item(record: Record) -> Json:
         "baby_trigger_for": None,
         "category": _CATEGORIES[roll(3)],
         "cost": 100 * roll(50) + 10 * record.state.version,
-        "effect_entries": [
-            {"effect": record.dice.words(20), "language": _EN, "short_effect": record.dice.words(8)}
-        ],
+        "effect_entries": [{"effect": record.dice.words(20), "language": _EN, "short_effect": record.dice.words(8)}],
         "flavor_text_entries": record.flavor_texts("text", "version_group"),
         "fling_effect": None,
         "fling_power": None if roll(2) else 10 * roll(10),
@@ -127,9 +122,7 @@ def _move(record: Record) -> Json:
         "accuracy": None if roll(4) == 0 else 50 + roll(51),
         "damage_class": _DAMAGE_CLASSES[roll(3)],
         "effect_chance": None,
-        "effect_entries": [
-            {"effect": record.dice.words(16), "language": _EN, "short_effect": record.dice.words(8)}
-        ],
+        "effect_entries": [{"effect": record.dice.words(16), "language": _EN, "short_effect": record.dice.words(8)}],
         "flavor_text_entries": record.flavor_texts("flavor_text", "version_group"),
         "generation": _GENERATIONS[roll(4)],
         "id": record.id,
@@ -237,9 +230,7 @@ def _location_area(record: Record) -> Json:
         "location": {"name": record.dice.words(4)[:-1], "url": f"{BASE}/location/{1 + roll(900)}/"},
         "name": record.name,
         "names": record.names(),
-        "pokemon_encounters": [
-            {"pokemon": record.any("pokemon"), "version_details": []} for _ in range(roll(6))
-        ],
+        "pokemon_encounters": [{"pokemon": record.any("pokemon"), "version_details": []} for _ in range(roll(6))],
     }
 
 
