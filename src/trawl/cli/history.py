@@ -52,9 +52,8 @@ def history(
         return
     contents = {version["version"]: parse(version["payload"].encode()) for version in versions}
     for change in changes:
-        out.print(
-            f"[bold]{change['observed_at']:%Y-%m-%d %H:%M:%S}[/] {change['change']} {escape(change['label'] or key)} [dim](run {change['run']})[/]"
-        )
+        when, label = f"{change['observed_at']:%Y-%m-%d %H:%M:%S}", escape(change["label"] or key)
+        out.print(f"[bold]{when}[/] {change['change']} {label} [dim](run {change['run']})[/]")
         if change["change"] == "changed":
             _show(list(diff(contents[change["version"] - 1], contents[change["version"]])))
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache, partial
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -90,7 +91,6 @@ class Client:
     _extensions: dict[str, Any] = field(init=False)
     _pacer: AbstractAsyncContextManager[None] = field(init=False)
     _slots: asyncio.Semaphore = field(init=False)
-    _tls: ssl.SSLContext = field(init=False)
     _answered: bool = field(default=False, init=False)
 
     async def __aenter__(self) -> Self:
@@ -99,8 +99,9 @@ class Client:
         if credentials is not None:
             secret = read_secret(credentials, self.load_block)
             self._credential = Credential(credentials, secret, httpx.URL(self.base_url))
-        self._tls = ssl.create_default_context()
-        self._transport = AiohttpTransport(verify=self._tls, client=self._session, proxy=proxy_for(self.base_url))
+        self._transport = AiohttpTransport(
+            verify=_tls(), client=partial(_session, self.connections), proxy=proxy_for(self.base_url)
+        )
         self._headers = httpx.Headers({"User-Agent": user_agent(self.source), "Accept": "application/json"})
         self._headers.update(self.source.headers)
         self._extensions = {"timeout": httpx.Timeout(self.source.requests.timeout.total_seconds()).as_dict()}
@@ -249,8 +250,14 @@ class Client:
         return Response(answer.status_code, action, answer.headers, body, now)
 
 
-def _session(connections: int, context: ssl.SSLContext) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=connections, ssl=context, keepalive_timeout=30)
+@cache
+def _tls() -> ssl.SSLContext:
+    """The system's certificates, read once: that takes 30 ms."""
+    return ssl.create_default_context()
+
+
+def _session(connections: int) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=connections, ssl=_tls(), keepalive_timeout=30)
     # No cookies: an API that sets them must not be able to tell one run's requests from another's.
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(_never_twice,))
 
