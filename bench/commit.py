@@ -70,9 +70,9 @@ def bench(options: Options) -> Section:
     ratios = [big / little for little, big in zip(small, large, strict=True)]
     section.add("**large lake : small lake, bytes**", ratios, "times", "both", "< 2", code=False)
     section.notes.append(
-        "Counted are the files that a run left new or changed in the lake's folder: data, the Delta "
-        "log, manifests, leases and whatever stays of plans. A checkpoint of the Delta log grows with the files, "
-        "not with the records: `trawl maintain` joins them."
+        "Counted are the files that a run left new or changed in the lake's folder: data, the Delta log, manifests, "
+        "leases and what stays of plans. A checkpoint of the Delta log grows with the files, not with the records: "
+        "`trawl maintain` joins them."
     )
     return section
 

@@ -17,7 +17,7 @@ def bench(options: Options) -> Section:
     rounds = options.rounds or 3
     section = Section("memory", "Large bodies", options.command, machine.describe(), rounds)
     for size, number in ((BODY, BODIES), (SMALL, SMALLS)):
-        records = options.sized(number)
+        records = options.sized(number, 2)
         path = source.write(options.folder, ["documents"])
         runs = []
         with stand_in(records=records, size=size) as url:

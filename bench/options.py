@@ -28,6 +28,6 @@ class Options:
     folder: Path
     command: str
 
-    def sized(self, number: int) -> int:
+    def sized(self, number: int, least: int = 100) -> int:
         """A size under the scale."""
-        return max(100, round(number * self.scale))
+        return max(least, round(number * self.scale))

@@ -11,8 +11,8 @@ _HEAD = """# What Trawl costs
 
 Written by `make bench` (`python -m bench NAME...` renews one section, `--help` says more). Every figure is
 the median of its rounds, with the lowest and the highest beside it; programs that are compared ran in turn,
-in the same minutes, on the same machine. Time is that of whole processes, start-up included; CPU is the client's
-own, not the server's.
+in the same minutes, on the same machine. Time is that of whole processes, start-up included; CPU is the
+client's own, not the server's.
 """
 
 

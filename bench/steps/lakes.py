@@ -16,8 +16,8 @@ _BATCH = 100_000
 PUTS = """
     SELECT 'put' AS op, i::VARCHAR AS key, moment AS valid_from, moment AS observed_at, moment AS checked_at,
            'present' AS state, 'v1' AS source_version, 1 AS source_order, 0 AS failures,
-           'record-' || i AS label, '{endpoint}/' || i || '/' AS locator, 'W/"' || md5('e' || i) || '"' AS etag,
-           unhex(md5('b' || i)) AS byte_hash, unhex(md5('c' || i)) AS canonical_hash,
+           'record-' || i AS label, '{endpoint}/' || i || '/' AS locator,
+           'W/"' || md5('e' || i) || '"' AS etag, unhex(md5('b' || i)) AS byte_hash, unhex(md5('c' || i)) AS canonical_hash,
            unhex(md5('s' || i)) AS semantic_hash, octet_length(encode(payload)) AS bytes, 1 AS version,
            moment AS first_seen, moment AS changed_at, '{run}' AS payload_run, payload
     FROM (SELECT range AS i, {at} AS moment, '{{"id":' || range || ',"name":"record-' || range || '","text":"'

@@ -17,6 +17,7 @@ app = App(
     'Start with `trawl run pokeapi --endpoint stat`, then ask `trawl query "SELECT * FROM pokeapi.records"`.',
     version=trawl.__version__,
     help_format="markdown",
+    suppress_keyboard_interrupt=False,
 )
 _commands = {
     "run": "trawl.cli.run:run",
@@ -55,7 +56,7 @@ def invoke(arguments: list[str]) -> int:
         _print(error)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        errors.print("interrupted", style="yellow")
+        errors.print("interrupted: the lake is as it was; the same command goes on with what is finished", style="yellow")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()

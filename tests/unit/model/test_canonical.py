@@ -1,6 +1,7 @@
 """Documents are compared by what they say: exactly, and never by how they spell it."""
 
 import json
+from contextlib import suppress
 from fractions import Fraction
 from random import Random
 
@@ -168,10 +169,8 @@ def test_what_is_no_json_is_a_broken_body(body: bytes) -> None:
 
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_value_or_a_broken_body(body: bytes) -> None:
-    try:
-        fingerprint(parse(body))
-    except BrokenBody as error:
-        assert error.message.startswith("not JSON")
+    with suppress(BrokenBody):
+        assert len(fingerprint(parse(body)).canonical) == 16
 
 
 @pytest.mark.parametrize("inner", ["", "1.0", '"\\ud800"', "12345678901234567890123"])

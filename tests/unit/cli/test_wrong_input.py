@@ -1,0 +1,132 @@
+"""What a user gets wrong is found before the first request: the place, the value, the remedy, exit code 2, no traceback."""
+
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from tests.conftest import World
+from tests.crawling import run
+from trawl.cli.app import invoke
+
+GOOD = """
+name: things
+base_url: http://127.0.0.1:9/v1
+endpoints:
+  users: {}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TRAWL_LAKE", raising=False)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The words with which a command line is refused, on one line."""
+    assert invoke(list(arguments)) == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return " ".join((captured.err + captured.out).replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("endpoints:", "endponts: {}\nendpoints:", ["my.yaml", "endponts", "did you mean 'endpoints'"]),
+        ("users: {}", "users: {freshness: soon}", ["my.yaml", "endpoints.users.freshness", "'soon'", "24h"]),
+        ("users: {}", "users: {key: {feild: id}}", ["endpoints.users.key.feild", "did you mean 'field'"]),
+        ("users: {}", "users: {parent: people}", ["'people'", "no endpoint"]),
+        ("http://127.0.0.1:9/v1", "ftp://example.com", ["base_url", "ftp://example.com", "https://api.example.com"]),
+        ("http://127.0.0.1:9/v1", "https://me:secret@example.com", ["base_url", "credentials"]),
+        ("name: things", "name: My Things", ["name", "My Things"]),
+        ("endpoints:", "rate: {requests_per_second: fast}\nendpoints:", ["rate.requests_per_second", "'fast'"]),
+        ("endpoints:", "name: twice\nendpoints:", ["my.yaml", "name", "twice"]),
+        ("users: {}", "users: [", ["my.yaml", "not YAML"]),
+    ],
+)
+def test_a_wrong_source_file_is_named_with_path_and_value(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, words: list[str]
+) -> None:
+    (tmp_path / "my.yaml").write_text(GOOD.replace(old, new))
+    for command in ("run", "check", "plan"):
+        text = refused(capsys, command, "my.yaml")
+        assert all(word in text for word in words), text
+        assert "me:secret" not in text or "https://me:secret" not in text.replace("(it is", "")
+    assert not (tmp_path / "lake").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "pokeap"], ["unknown source 'pokeap'", "did you mean 'pokeapi'"]),
+        (["run", "nowhere.yaml"], ["nowhere.yaml"]),
+        (["run", "pokeapi", "--endpoint", "pokemn"], ["--endpoint pokemn", "pokemon"]),
+        (["run", "pokeapi", "--accept", "pokemn"], ["--accept pokemn", "pokemon"]),
+        (["run", "pokeapi", "--base-url", "example"], ["--base-url", "'example'", "http://127.0.0.1:8000/api/v2"]),
+        (["run", "pokeapi", "--rate", "unlimited", "--base-url", "http://8.8.8.8"], ["public host", "--rate"]),
+        (["run", "pokeapi", "--rate", "-1"], ["--rate", "-1"]),
+        (["run", "pokeapi", "--rate", "quick"], ["--rate", "quick", "unlimited"]),
+        (["run", "pokeapi", "--max-requests", "0"], ["--max-requests 0"]),
+        (["run", "pokeapi", "--wait", "long"], ["--wait", "long"]),
+        (["run", "pokeapi", "--mode", "resfresh"], ["--mode", "refresh"]),
+        (["run", "pokeapi", "--lake", "gs://bucket"], ["gs://", "s3://bucket/prefix"]),
+        (["run", "pokeapi", "--frce"], ["--frce", "--force"]),
+        (["run"], ["--source"]),
+        (["query", "SELECT 1"], ["there is no lake", "trawl run"]),
+        (["query", "SELECT 1", "--as-of", "yesterday"], ["--as-of", "yesterday"]),
+        (["status", "--lake", "nowhere"], ["there is no lake", "nowhere"]),
+        (["replica"], ["--archive", "--generate"]),
+        (["replica", "--generate", "3", "--folder", "x"], ["--folder", "--generate"]),
+        (["replica", "--archive", "nothing.tar.zst"], ["nothing.tar.zst"]),
+    ],
+)
+def test_a_wrong_word_is_refused_with_what_would_be_right(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
+) -> None:
+    text = refused(capsys, *arguments)
+    assert all(word in text for word in words), text
+
+
+def test_a_host_that_cannot_be_reached_is_named(capsys: pytest.CaptureFixture[str], unused_tcp_port: int) -> None:
+    url = f"http://127.0.0.1:{unused_tcp_port}/api/v2"
+    text = refused(capsys, "run", "pokeapi", "--base-url", url, "--endpoint", "stat")
+    assert "cannot reach" in text
+    assert url in text
+
+
+def test_a_lake_of_a_newer_format_is_refused_before_anything_is_asked(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "lake", world.url, endpoints=("machine",))
+    asked = world.app.stats.requests
+    table = DeltaTable(tmp_path / "lake/pokeapi/log")
+    table.alter.set_table_properties({"trawl.format_version": "99"}, raise_if_not_exists=False)
+    for command in (["run", "pokeapi", "--base-url", world.url], ["query", "FROM pokeapi.records"], ["status"]):
+        text = refused(capsys, *command)
+        assert "format 99" in text
+        assert "newer Trawl" in text
+    assert world.app.stats.requests == asked
+
+
+def test_a_changed_key_policy_is_refused(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = "name: pokeapi\nbase_url: http://127.0.0.1:9\nendpoints:\n  move:\n    list: {items: results}\n    key: {field: FIELD}\n"
+    (tmp_path / "my.yaml").write_text(source.replace("FIELD", "name"))
+    flags = ["--base-url", world.url, "--rate", "unlimited"]
+    assert invoke(["run", "my.yaml", *flags]) == 0
+    capsys.readouterr()
+    (tmp_path / "my.yaml").write_text(source.replace("FIELD", "url"))
+    text = refused(capsys, "run", "my.yaml", *flags)
+    assert "'move'" in text
+    assert "key policy has changed" in text
+
+
+def test_wrong_sql_names_the_views_that_there_are(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "lake", world.url, endpoints=("machine",))
+    text = refused(capsys, "query", "SELECT nothing FROM pokeapi.recrods")
+    assert "pokeapi.records" in text
+    text = refused(capsys, "history", "pokeapi", "machine", "none-such")
+    assert "none-such" in text
