@@ -56,7 +56,9 @@ def invoke(arguments: list[str]) -> int:
         _print(error)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        errors.print("interrupted: the lake is as it was; the same command goes on with what is finished", style="yellow")
+        errors.print(
+            "interrupted: the lake is as it was; the same command goes on with what is finished", style="yellow"
+        )
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.markup import escape
 
-from trawl.crawl import CrawlOptions, Report, crawl
+from trawl.crawl import CrawlOptions, Report, count_of, crawl
 from trawl.model.errors import ConfigurationError
 from trawl.model.values import parse_duration
 from trawl.sources import load_source
@@ -129,7 +129,7 @@ def show(report: Report) -> None:
         names = ["endpoint", *columns, "notes"]
         out.print(table([names[i] for i in keep], [[row[i] for i in keep] for row in [*rows, total]]))
     out.print(
-        f"[bold]{report.status}[/] in {report.duration_s:.1f} s: {report.requests:,} requests, "
+        f"[bold]{report.status}[/] in {report.duration_s:.1f} s: {count_of(report.requests, 'request')}, "
         f"{report.not_modified:,} not modified, {report.bytes / 1e6:,.1f} MB, {report.retries:,} retries "
         f"[dim](run {report.run_id})[/]"
     )

@@ -5,7 +5,7 @@ from .holds import pending_holds
 from .maintain import maintain
 from .options import CrawlOptions
 from .planning import Preview
-from .progress import Progress, Quiet
+from .progress import Progress, Quiet, count_of
 from .report import EndpointReport, Report
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Progress",
     "Quiet",
     "Report",
+    "count_of",
     "crawl",
     "maintain",
     "pending_holds",
