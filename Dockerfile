@@ -4,7 +4,7 @@ ARG PYTHON_IMAGE=python:3.13-slim
 FROM ${PYTHON_IMAGE} AS dependencies
 RUN python3 -m venv /opt/trawl
 COPY requirements/prefect.txt /tmp/requirements.txt
-RUN /opt/trawl/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/requirements.txt
+RUN /opt/trawl/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/requirements.txt
 
 FROM ${PYTHON_IMAGE} AS wheel
 RUN python3 -m venv /opt/build
@@ -12,7 +12,7 @@ WORKDIR /src
 COPY requirements/dev.txt /tmp/
 # The build tool and what it needs, out of the lock. A dependency missing here stops the build: it has no hash.
 RUN awk '/^[a-z]/ {keep = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/} keep' /tmp/dev.txt > /tmp/build.txt && \
-    /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/build.txt
+    /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r /tmp/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /opt/build/bin/pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation -w /dist .
