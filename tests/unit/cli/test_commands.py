@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -182,5 +181,5 @@ def test_the_environment_names_lake_and_address(
     monkeypatch.setenv("TRAWL_SOURCE_POKEAPI_BASE_URL", world.url)
     assert invoke(["run", "pokeapi", "--endpoint", "machine", "--rate", "unlimited", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["endpoints"]["machine"]["new"] > 0
-    assert os.listdir(tmp_path / "pokeapi") != []
+    assert any((tmp_path / "pokeapi").iterdir())
     assert isinstance(world.app.catalogue, GeneratedCatalogue)
