@@ -24,7 +24,8 @@ from trawl.transport import is_private
         "[fe80::1]",
         "100.64.0.1",
         "169.254.1.1",
-        "[::ffff:10.0.0.1]", "[::ffff:100.64.0.1]",
+        "[::ffff:10.0.0.1]",
+        "[::ffff:100.64.0.1]",
     ]
     + ["minio.trawl.svc", "minio.trawl.svc.cluster.local", "user@127.0.0.1"],
 )
