@@ -1,9 +1,11 @@
 """What several commands share: the lake option, times, tables."""
 
+import asyncio
 import os
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 from rich.console import Console, RenderableType
@@ -18,7 +20,19 @@ LakeOption = Annotated[
     Parameter(name="--lake", help="The lake: a folder or s3://bucket/prefix. Default: $TRAWL_LAKE, else ./lake."),
 ]
 
+_Result = TypeVar("_Result")
+
 out = Console(highlight=False, soft_wrap=True)
+
+
+def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run to the end, on uvloop where there is one; Ctrl-C cancels the work."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)
 
 
 def open_lake(url: str | None) -> Lake:

@@ -1,6 +1,5 @@
 """`trawl plan`: what a run would do."""
 
-import asyncio
 import json
 from typing import Annotated
 
@@ -9,7 +8,7 @@ from cyclopts import Parameter
 from trawl.crawl import CrawlOptions, preview
 from trawl.sources import load_source
 
-from .common import LakeOption, open_lake, out, table
+from .common import LakeOption, open_lake, out, run_async, table
 from .progress import progress_for
 from .run import rate_of
 
@@ -48,7 +47,7 @@ def plan(
     config = load_source(source)
     options = CrawlOptions(base_url=base_url, endpoints=endpoint, rate=rate_of(rate), force=force)
     with progress_for(config.name, quiet=json_output) as progress:
-        found = asyncio.run(preview(config, open_lake(lake), options, progress=progress))
+        found = run_async(preview(config, open_lake(lake), options, progress=progress))
     if json_output:
         print(json.dumps(found.to_dict()))
         return

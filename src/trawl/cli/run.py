@@ -1,6 +1,5 @@
 """`trawl run`: crawl a source."""
 
-import asyncio
 import json
 import sys
 from typing import Annotated, Literal
@@ -13,7 +12,7 @@ from trawl.model.errors import ConfigurationError
 from trawl.model.values import parse_duration
 from trawl.sources import load_source
 
-from .common import LakeOption, open_lake, out, table
+from .common import LakeOption, open_lake, out, run_async, table
 from .progress import progress_for
 
 
@@ -87,7 +86,7 @@ def run(
         allow_rollback=allow_rollback,
     )
     with progress_for(config.name, quiet=json_output and not sys.stderr.isatty()) as progress:
-        report = asyncio.run(crawl(config, open_lake(lake), options, progress=progress))
+        report = run_async(crawl(config, open_lake(lake), options, progress=progress))
     if json_output:
         print(json.dumps(report.to_dict()))
     else:

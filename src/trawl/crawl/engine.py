@@ -34,6 +34,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def run_id(started: datetime) -> str:
+    """A run's name: ids sort as their runs began, to the millisecond."""
+    return f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}-{secrets.token_hex(3)}"
+
+
 async def crawl(
     source: SourceConfig,
     lake: Lake,
@@ -58,7 +63,7 @@ async def crawl(
     part.log.snapshot()  # a newer format is refused before anything is written
     lake.store.make()
     started = clock()
-    run = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    run = run_id(started)
     lease = part.lease(run, clock)
     await _take(lease, options, progress, clock)
     try:

@@ -1,13 +1,12 @@
 """Maintenance under the source's lease, so that it and a crawl never meet."""
 
-import secrets
 from collections.abc import Callable
 
 from trawl.lake import Folded, Lake, fold
 from trawl.model.errors import ConfigurationError
 from trawl.transport import Clock
 
-from .engine import utc_now
+from .engine import run_id, utc_now
 
 
 def maintain(lake: Lake, name: str, *, say: Callable[[str], None] | None = None, clock: Clock = utc_now) -> Folded:
@@ -18,7 +17,7 @@ def maintain(lake: Lake, name: str, *, say: Callable[[str], None] | None = None,
             remedy=f"it holds: {', '.join(lake.sources()) or 'none'}",
         )
     source = lake.source(name)
-    run = f"{clock():%Y%m%dT%H%M%S}-maintain-{secrets.token_hex(2)}"
+    run = run_id(clock())
     lease = source.lease(run, clock)
     lease.take()
     try:

@@ -10,7 +10,7 @@ import json
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -50,10 +50,17 @@ class Snapshot:
 
     version: int
     table: DeltaTable
+    folder: str | None = None
 
     def dataset(self) -> ds.Dataset:
         """The rows, with the columns of `schema.LOG`."""
         return self.table.to_pyarrow_dataset()
+
+    def local_files(self) -> list[str]:
+        """The paths of the committed files where they lie in a folder; none where they lie in a bucket."""
+        if not self.folder:
+            return []
+        return [f"{self.folder}/{path}" for path in self.files()["path"].to_pylist()]
 
     def files(self) -> pa.Table:
         """The committed files: `path`, `size_bytes`, `num_records` and the partition's `kind` and `endpoint`."""
@@ -69,6 +76,7 @@ class Log:
         self._root = f"{source}/log"
         self._uri = f"{store.url}/{self._root}"
         self._options = storage_options(store)
+        self._folder = None if store.folder is None else f"{store.folder}/{self._root}"
 
     def snapshot(self, version: int | None = None) -> Snapshot | None:
         """The log as it is (or was at `version`), or None where there is none. Refuses a newer format."""
@@ -84,7 +92,7 @@ class Log:
                 f"{self._uri} has format {found}; this Trawl reads up to {FORMAT_VERSION}",
                 remedy="use a newer Trawl: pip install --upgrade trawl",
             )
-        return Snapshot(table.version(), table)
+        return Snapshot(table.version(), table, self._folder)
 
     def make(self) -> Snapshot:
         """The log as it is; an empty one is made first where there is none."""
@@ -157,6 +165,12 @@ class Log:
         if content is None:
             raise LakeError(f"the file {file.path} of {self.source} is gone", remedy="run again")
         return pq.read_table(pa.BufferReader(content), columns=columns)
+
+    def batches(self, file: LogFile, columns: list[str], rows: int) -> Iterator[pa.Table]:
+        """Some columns of a file, so many rows at a time: payloads are large."""
+        with self._store.open(f"{self._root}/{file.path}") as content:
+            for batch in pq.ParquetFile(content).iter_batches(rows, columns=columns):
+                yield pa.Table.from_batches([batch])
 
     def holds(self, run: str) -> bool:
         """Whether this run is in the log."""

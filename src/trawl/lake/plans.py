@@ -7,10 +7,10 @@ Nothing here makes a Python object per record: listings come as Arrow tables, de
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from trawl.model.records import Event, Kind, Op, State
 
@@ -161,10 +161,8 @@ class Planner:
             CREATE OR REPLACE TEMP TABLE due AS
             WITH chosen AS (SELECT * FROM decision WHERE {chosen} {within}),
             weighed AS (
-                SELECT d.*, c.bytes,
-                       greatest(1.0 / {records}, coalesce(c.bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0) AS weight
-                FROM chosen d LEFT JOIN {self._rows} c
-                  ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from
+                SELECT *, greatest(1.0 / {records}, coalesce(bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0) AS weight
+                FROM chosen
             )
             SELECT * EXCLUDE (weight), CAST(floor(
                 sum(weight) OVER (PARTITION BY level ORDER BY endpoint, hash(key), key) - weight / 2) AS INTEGER) AS slice
@@ -177,8 +175,11 @@ class Planner:
             SELECT level, count(*)::INTEGER, coalesce(sum(bytes), 0)::BIGINT FROM due GROUP BY level, slice ORDER BY level, slice
         """).fetchall()
 
-    def write_shards(self, sink: object) -> None:
-        """Write the due records with all that is known of them, one Parquet row group per shard."""
+    def write_shards(self, sink: IO[bytes]) -> None:
+        """Write the due records with all that is known of them: an Arrow file with one batch per shard.
+
+        Not Parquet: its readers go through the footer of all row groups to find one.
+        """
         content = ", ".join(f"c.{name}" for name in _PRIOR_CONTENT if name != "bytes")
         reader = self._con.sql(f"""
             SELECT d.level, d.slice, d.endpoint, d.key, coalesce(d.label, c.label) AS label,
@@ -191,9 +192,10 @@ class Planner:
             ORDER BY d.level, d.slice, d.endpoint, hash(d.key)
         """).to_arrow_reader(2048)
         schema = pa.schema([field for field in reader.schema if field.name not in {"level", "slice"}])
-        with pq.ParquetWriter(sink, schema, compression="zstd", write_statistics=False) as writer:
+        with pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
             for group in _groups(reader):
-                writer.write_table(group.select(schema.names), row_group_size=max(1, len(group)))
+                (batch,) = group.select(schema.names).combine_chunks().to_batches()
+                writer.write_batch(batch)
 
     def write_listing_rows(self, writer: LogWriter, endpoints: Sequence[str] | None = None, *, planned: bool) -> None:
         """Write the rows that the listings alone teach: of records not in a shard or, if not `planned`, of all.

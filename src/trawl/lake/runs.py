@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from trawl.model.errors import LakeError
 from trawl.model.records import Prior
@@ -83,7 +83,7 @@ class RunStore:
         with tempfile.TemporaryFile() as file:
             planner.write_shards(file)
             file.seek(0)
-            self._store.upload(f"{self._plan(plan.run)}/shards.parquet", file)
+            self._store.upload(f"{self._plan(plan.run)}/shards.arrow", file)
         self._store.create(f"{self._plan(plan.run)}/plan.json", _json(asdict(plan)))
 
     def plans(self) -> list[Plan]:
@@ -102,8 +102,8 @@ class RunStore:
 
     def read_shard(self, run: str, shard: int) -> list[Prior]:
         """A shard's records, with all that is known of them."""
-        with self._store.open(f"{self._plan(run)}/shards.parquet") as file:
-            rows = pq.ParquetFile(file).read_row_group(shard).to_pylist()
+        with self._store.open(f"{self._plan(run)}/shards.arrow") as file:
+            rows = pa.ipc.open_file(file).get_batch(shard).to_pylist()
         return [Prior(**row) for row in rows]
 
     def save_outcome(self, run: str, outcome: Outcome) -> None:

@@ -23,6 +23,8 @@ from .schema import FILE, NO_ENDPOINT
 from .sql import connect, literal, register_log, rows_of
 from .store import Store
 
+_PAYLOADS = 64  # read at once, each up to some megabytes
+
 
 @dataclass(frozen=True, slots=True)
 class ListingState:
@@ -110,6 +112,7 @@ class SourceLake:
             f"json_extract_string(payload, {literal('$.' + name.removeprefix('parent.'))})" for name in names
         )
         found: dict[str, str] = {}
+        wanted = set(keys)
         with closing(connect()) as con:
             con.register("wanted", pa.table({"key": pa.array(keys, pa.string())}))
 
@@ -126,8 +129,12 @@ class SourceLake:
                       QUALIFY row_number() OVER (PARTITION BY p.key ORDER BY p.valid_from DESC) = 1)""")
             for outcome in self.runs.outcomes(run).values():
                 for file in outcome.files:
-                    if (file.kind, file.endpoint) == (Kind.PAYLOAD, parent):
-                        con.register("fresh", self.log.read(file, ["key", "payload"]))
+                    if (file.kind, file.endpoint) != (Kind.PAYLOAD, parent):
+                        continue
+                    if wanted.isdisjoint(self.log.read(file, ["key"])["key"].to_pylist()):
+                        continue
+                    for batch in self.log.batches(file, ["key", "payload"], _PAYLOADS):
+                        con.register("fresh", batch)
                         read("fresh")
         return found
 

@@ -18,7 +18,8 @@ _content = ", ".join(f"c.{field.name}" for field in CONTENT)
 
 LATEST = """
 SELECT endpoint, key, max(valid_from) AS valid_from, max(checked_at) AS checked_at, max(version) AS version,
-       max(valid_from) FILTER (version IS NOT NULL) AS content_from
+       max(valid_from) FILTER (version IS NOT NULL) AS content_from,
+       arg_max(bytes, valid_from) FILTER (version IS NOT NULL) AS bytes
 FROM {rows} GROUP BY endpoint, key
 """
 
@@ -43,8 +44,20 @@ def connect(memory: str = "500MB") -> duckdb.DuckDBPyConnection:
 
 
 def register_log(con: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot | None) -> None:
-    """Make the log readable under a name; where there is none, an empty one."""
-    con.register(name, LOG.empty_table() if snapshot is None else snapshot.dataset())
+    """Make the log readable under a name; where there is none, an empty one.
+
+    In a folder DuckDB reads the files itself, in a third of the time that an Arrow dataset takes. It has no reader for
+    buckets that would not be a download.
+    """
+    files = [] if snapshot is None else snapshot.local_files()
+    if files:
+        paths = ", ".join(map(literal, files))
+        con.execute(
+            f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet([{paths}], hive_partitioning = true, "
+            "hive_types = {'kind': VARCHAR, 'endpoint': VARCHAR}, union_by_name = false)"
+        )
+    else:
+        con.register(name, LOG.empty_table() if snapshot is None else snapshot.dataset())
 
 
 def rows_of(log: str, as_of: datetime | None = None) -> str:

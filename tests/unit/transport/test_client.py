@@ -184,8 +184,9 @@ async def test_retry_after_is_waited_for_by_everybody() -> None:
 
     async with asking(answer, requests={"max_retry_after": "0.3s"}) as (client, server):
         first = asyncio.create_task(client.get("a"))
-        while not server.asked or client.cool_down.until is None:
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(5):
+            while client.cool_down.until is None:
+                await asyncio.sleep(0.005)
         await asyncio.gather(first, client.get("b"), client.get("c"))
         assert min(server.at[1:]) - server.at[0] >= 0.28
 
@@ -327,9 +328,9 @@ async def test_a_body_may_be_as_large_as_the_limit(size: int, declared: bool) ->
         assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("declared", [b"content-length: 1000000000\r\n", b""])
-async def test_a_body_is_read_no_further_than_the_limit(declared: bytes) -> None:
-    answer = b"HTTP/1.1 200 OK\r\n" + declared + b"\r\n" + b"x" * 3_000
+@pytest.mark.parametrize(("head", "sent"), [(b"content-length: 1000000000\r\n", 10), (b"", 3_000)])
+async def test_a_body_is_read_no_further_than_the_limit(head: bytes, sent: int) -> None:
+    answer = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + b"x" * sent
     async with asking(answer, **LIMIT) as (client, server):
         server.keeps = True  # more of it never comes
         with pytest.raises(BodyTooLarge):
