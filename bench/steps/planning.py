@@ -37,7 +37,7 @@ def plan(lake: str, now: str, *, due: bool, records: int, rows_per_file: int) ->
         planner.cut()
         shards = planner.shards()
         mark("cutting")
-        path = Path(lake, lakes.SOURCE, "plans", "bench", "shards.parquet")
+        path = Path(lake, lakes.SOURCE, "plans", "bench", "shards.arrow")
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             planner.write_shards(file)

@@ -155,24 +155,38 @@ class Planner:
     def cut(self, *, limit: int | None = None, records: int = SHARD_RECORDS) -> None:
         """Choose what this run fetches (at most `limit` records) and cut it into shards of at most so many records."""
         order = "CASE decision WHEN 'new' THEN 0 WHEN 'retry' THEN 1 WHEN 'missing' THEN 2 ELSE 3 END, checked_at NULLS FIRST"
-        chosen = "decision <> 'fresh'"
         within = "" if limit is None else f"QUALIFY row_number() OVER (ORDER BY level, {order}) <= {limit}"
+        # An endpoint's records fall into as many slices as their weight asks for, by hash; small endpoints share one.
         self._con.execute(f"""
             CREATE OR REPLACE TEMP TABLE due AS
-            WITH chosen AS (SELECT * FROM decision WHERE {chosen} {within}),
-            weighed AS (
-                SELECT *, greatest(1.0 / {records}, coalesce(bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0) AS weight
-                FROM chosen
+            WITH chosen AS MATERIALIZED (SELECT * FROM decision WHERE decision <> 'fresh' {within}),
+            sizes AS (
+                SELECT level, endpoint,
+                       sum(greatest(1.0 / {records}, coalesce(bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0)) AS weight
+                FROM chosen GROUP BY level, endpoint
+            ), packed AS (
+                SELECT *, greatest(1, ceil(weight))::BIGINT AS slices,
+                       weight < 1 AS small, floor(sum(weight) OVER (PARTITION BY level, weight < 1 ORDER BY endpoint)) AS pack
+                FROM sizes
+            ), places AS (
+                SELECT level, small, CASE WHEN small THEN pack END AS pack, CASE WHEN small THEN '' ELSE endpoint END AS name,
+                       max(slices) AS slices
+                FROM packed GROUP BY ALL
+            ), numbered AS (
+                SELECT *, coalesce(sum(slices) OVER (ORDER BY level, small, pack, name
+                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS first FROM places
             )
-            SELECT * EXCLUDE (weight), CAST(floor(
-                sum(weight) OVER (PARTITION BY level ORDER BY endpoint, hash(key), key) - weight / 2) AS INTEGER) AS slice
-            FROM weighed
+            SELECT c.*, CAST(n.first + hash(c.key) % p.slices AS INTEGER) AS slice
+            FROM chosen c JOIN packed p ON p.level = c.level AND p.endpoint = c.endpoint
+            JOIN numbered n ON n.level = p.level AND n.small = p.small
+              AND n.pack IS NOT DISTINCT FROM (CASE WHEN p.small THEN p.pack END)
+              AND n.name = CASE WHEN p.small THEN '' ELSE p.endpoint END
         """)
 
     def shards(self) -> list[tuple[int, int, int]]:
         """(level, records, last known bytes) of every shard, in the order in which `write_shards` stores them."""
         return self._con.execute("""
-            SELECT level, count(*)::INTEGER, coalesce(sum(bytes), 0)::BIGINT FROM due GROUP BY level, slice ORDER BY level, slice
+            SELECT level, count(*)::INTEGER, coalesce(sum(bytes), 0)::BIGINT FROM due GROUP BY level, slice ORDER BY slice
         """).fetchall()
 
     def write_shards(self, sink: IO[bytes]) -> None:
@@ -182,16 +196,16 @@ class Planner:
         """
         content = ", ".join(f"c.{name}" for name in _PRIOR_CONTENT if name != "bytes")
         reader = self._con.sql(f"""
-            SELECT d.level, d.slice, d.endpoint, d.key, coalesce(d.label, c.label) AS label,
+            SELECT d.slice, d.endpoint, d.key, coalesce(d.label, c.label) AS label,
                    coalesce(d.locator, c.locator) AS locator, d.event, coalesce(d.state, 'present') AS state,
                    CASE WHEN d.event = '' THEN d.valid_from ELSE greatest(d.valid_from, {literal(self._now)}) END AS floor,
                    coalesce(d.version, 0) AS version, d.source_version, d.source_order, d.missing_since, d.refused_at,
                    coalesce(d.failures, 0) AS failures, d.bytes, {content}, d.body
             FROM due d LEFT JOIN {self._rows} c
               ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from
-            ORDER BY d.level, d.slice, d.endpoint, hash(d.key)
+            ORDER BY d.slice
         """).to_arrow_reader(2048)
-        schema = pa.schema([field for field in reader.schema if field.name not in {"level", "slice"}])
+        schema = pa.schema([field for field in reader.schema if field.name != "slice"])
         with pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
             for group in _groups(reader):
                 (batch,) = group.select(schema.names).combine_chunks().to_batches()
@@ -307,14 +321,13 @@ def _rules_table(rules: Sequence[EndpointRule]) -> pa.Table:
 
 
 def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
-    """The rows of each shard, in order: consecutive rows with the same level and slice."""
+    """The rows of each shard, in order: consecutive rows of the same slice."""
     waiting: list[pa.Table] = []
     current: int | None = None
     for batch in reader:
         table = pa.Table.from_batches([batch])
-        shard = pc.add(pc.multiply(table["level"].cast(pa.int64()), 2**32), table["slice"].cast(pa.int64()))
         start = 0
-        runs = pc.run_end_encode(shard.combine_chunks())
+        runs = pc.run_end_encode(table["slice"].combine_chunks())
         for end, value in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
             if current is not None and value != current:
                 yield pa.concat_tables(waiting)

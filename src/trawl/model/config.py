@@ -76,6 +76,12 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def host_of(url: str) -> str:
+    """A host has one name: in lower case, and with no port where it is the scheme's own."""
+    parts = urlsplit(url)
+    return parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+
+
 def _check_some(value: timedelta) -> timedelta:
     if not value:
         raise ValueError("0s leaves no time for an answer")
@@ -417,9 +423,8 @@ class SourceConfig(_Strict):
 
     @property
     def host(self) -> str:
-        """The host that the rate belongs to: one spelling, and no port where it is the scheme's own."""
-        parts = urlsplit(self.base_url)
-        return parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
+        """The host that the rate belongs to."""
+        return host_of(self.base_url)
 
 
 def _check_header(name: str, value: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from trawl.model.config import EndpointConfig, SourceConfig, Threshold, check_base_url
+from trawl.model.config import EndpointConfig, SourceConfig, Threshold, check_base_url, host_of
 
 
 def source(**more: Any) -> SourceConfig:
@@ -87,7 +87,7 @@ def test_a_refused_address_does_not_show_its_secret(url: str) -> None:
     ],
 )
 def test_a_host_has_one_name_whatever_the_spelling(url: str, host: str) -> None:
-    assert source(base_url=url).host == host
+    assert source(base_url=url).host == host_of(url) == host
 
 
 # -- inheritance -------------------------------------------------------------------------------------------
