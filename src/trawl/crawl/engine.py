@@ -8,11 +8,10 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from trawl.lake import HostBoard, Lake, Outcome, Plan
 from trawl.lake.lease import Lease
-from trawl.model.config import SourceConfig
+from trawl.model.config import SourceConfig, host_of
 from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
 from trawl.transport import Client, Clock, CoolDown
@@ -115,7 +114,7 @@ async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: 
 
 
 async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoader | None) -> Report:
-    board = HostBoard(lake.store, urlsplit(context.target.base_url).netloc)
+    board = HostBoard(lake.store, host_of(context.target.base_url))
 
     async def publish(until: datetime) -> None:
         context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")

@@ -184,8 +184,8 @@ class _Work:
         """A list-only endpoint's record: the list has brought it already."""
         config = self.fetcher.source.endpoints[prior.endpoint]
         at = self.fetcher.clock()
-        value = parse(body)
         try:
+            value = parse(body)
             config.contract.check(value, prior.key)
         except BrokenBody as error:
             return await self._quarantine(prior, Response(200, Action.OK, {}, body, at), error.message)

@@ -93,6 +93,14 @@ def dumps(value: Any) -> bytes:
         return _dumps(value)
 
 
+def text(value: Any) -> bytes:
+    """The JSON of a value that `parse` made, in the order in which it came."""
+    try:
+        return orjson.dumps(value, default=_digits)
+    except TypeError:  # a lone surrogate
+        return dumps(value)
+
+
 def _dumps(value: Any) -> bytes:
     if isinstance(value, dict):
         return b"{%b}" % b",".join(b"%b:%b" % (_dumps(key), _dumps(value[key])) for key in sorted(value))

@@ -325,6 +325,12 @@ class EndpointConfig(_Strict):
         named = fields_of(self.detail.path) if self.detail is not None else ("key",)
         if self.parent is None and any(name.startswith("parent.") for name in named):
             raise ValueError("`{parent.FIELD}` needs a `parent`")
+        if self.parent is not None and self.list is not None:
+            raise ValueError("a child follows its parent's records: it has no `list` of its own")
+        if any(name.startswith("parent.") for name in named) and not all(
+            name.startswith(("parent.", "key")) for name in named
+        ):
+            raise ValueError("beside `{parent.FIELD}` a path can hold `{key}` only")
         if self.list is None and any(name.startswith("item.") for name in named):
             raise ValueError("`{item.FIELD}` needs a `list`")
         if not any(name != "endpoint" for name in named):

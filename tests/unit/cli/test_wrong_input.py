@@ -44,6 +44,12 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("endpoints:", "rate: {requests_per_second: fast}\nendpoints:", ["rate.requests_per_second", "'fast'"]),
         ("endpoints:", "name: twice\nendpoints:", ["my.yaml", "name", "twice"]),
         ("users: {}", "users: [", ["my.yaml", "not YAML"]),
+        (
+            "users: {}",
+            "users: {}\n  posts: {parent: users, list: {path: p}}",
+            ["endpoints.posts", "no `list` of its own"],
+        ),
+        ("users: {}", "users: {}\n  posts: {parent: users, detail: {path: '{parent.id}/{label}'}}", ["{key}"]),
     ],
 )
 def test_a_wrong_source_file_is_named_with_path_and_value(
