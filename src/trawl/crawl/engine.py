@@ -23,6 +23,7 @@ from .options import CrawlOptions, resolve
 from .planning import Context, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
+from .tasks import task_group
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
 _POLL = 5  # seconds between two looks at the shared cool-down
@@ -198,12 +199,9 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
             for shard in todo:
                 done[shard.number] = await fetcher.fetch(shard.number)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(_SHARDS_AT_ONCE):
-                    group.create_task(work())
-        except BaseExceptionGroup as errors:
-            raise _first(errors) from None
+        async with task_group() as group:
+            for _ in range(_SHARDS_AT_ONCE):
+                group.create_task(work())
     return [done[number] for number in sorted(done)]
 
 
@@ -217,19 +215,6 @@ def _check_failures(source: SourceConfig, plan: Plan, failed: Counter[str], row:
             f"{row.key}: {row.reason}",
             remedy="look at the API; a run within a day goes on with the shards that are finished",
         )
-
-
-def _first(errors: BaseExceptionGroup) -> BaseException:
-    """The error to report of several tasks that ended together: ours before others, never a mere cancellation."""
-    leaves: list[BaseException] = []
-    stack: list[BaseException] = [errors]
-    while stack:
-        error = stack.pop()
-        if isinstance(error, BaseExceptionGroup):
-            stack.extend(error.exceptions)
-        else:
-            leaves.append(error)
-    return next((error for error in leaves if isinstance(error, TrawlError)), leaves[0])
 
 
 def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome], lease: Lease) -> Report:

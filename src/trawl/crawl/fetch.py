@@ -16,6 +16,7 @@ from trawl.model.records import Answer, Failure, Prior, Refusal, Settled
 from trawl.transport import Client, Clock, Response
 
 from .listing import version_of
+from .tasks import task_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Fetcher:
         work = _Work(self, self.lake.log.writer(self.run, f"{shard:06d}"), self._rules(priors))
         work.paths = await asyncio.to_thread(self._paths, priors)
         todo = iter(priors)
-        async with asyncio.TaskGroup() as group:
+        async with task_group() as group:
             for _ in range(min(self.client.connections, len(priors))):
                 group.create_task(work.through(todo))
         files = await asyncio.to_thread(work.writer.close)

@@ -31,6 +31,7 @@ from trawl.transport import Client, Clock
 from .listing import Absent, Kept, Listed, Listing, Unchanged, list_endpoint
 from .options import CrawlOptions, Target
 from .progress import Progress, count_of
+from .tasks import task_group
 
 ADOPTABLE = timedelta(hours=24)
 
@@ -253,7 +254,7 @@ async def _list_all(context: Context, client: Client, known: dict[str, ListingSt
     names = [name for name in context.target.endpoints if context.source.endpoints[name].list is not None]
     context.progress.say(f"listing {count_of(len(names), 'endpoint')}")
     options = context.options
-    async with asyncio.TaskGroup() as group:
+    async with task_group() as group:
         tasks = [
             group.create_task(
                 list_endpoint(

@@ -97,9 +97,11 @@ def test_a_wrong_word_is_refused_with_what_would_be_right(
 
 def test_a_host_that_cannot_be_reached_is_named(capsys: pytest.CaptureFixture[str], unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}/api/v2"
-    text = refused(capsys, "run", "pokeapi", "--base-url", url, "--endpoint", "stat")
-    assert "cannot reach" in text
-    assert url in text
+    Path("mine.yaml").write_text(GOOD.replace("  users: {}", "  users: {}\n  posts: {}"))
+    for source, endpoint in (("pokeapi", "stat"), ("mine.yaml", "users")):
+        text = refused(capsys, "run", source, "--base-url", url, "--endpoint", endpoint)
+        assert "cannot reach" in text
+        assert url in text
 
 
 def test_a_lake_of_a_newer_format_is_refused_before_anything_is_asked(
