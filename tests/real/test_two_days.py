@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tarfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ def served(*arguments: str) -> Iterator[str]:
 
 @dataclass
 class Days:
-    lake: Path
+    lake: str
     first: Documents
     second: Documents
     reports: list[Report]
@@ -99,9 +100,13 @@ class Days:
     second_url: str
 
 
-@pytest.fixture(scope="module")
-def days(archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
-    lake = tmp_path_factory.mktemp("two-days")
+@pytest.fixture(scope="module", params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
+def days(request: pytest.FixtureRequest, archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
+    """The two days in a lake of either form."""
+    if request.param == "folder":
+        lake = str(tmp_path_factory.mktemp("two-days"))
+    else:
+        lake = f"{request.getfixturevalue('s3')}/{uuid.uuid4().hex}"
     before = datetime.now(UTC)
     with served("--archive", str(archives / f"{FIRST}.tar.zst")) as url:
         reports = [run(lake, url)]
