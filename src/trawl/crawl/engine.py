@@ -4,15 +4,16 @@ import asyncio
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from trawl.lake import HostBoard, Lake, Outcome, Plan
+from trawl.lake import HostBoard, Lake, ListingState, Outcome, Plan
 from trawl.lake.lease import Lease
 from trawl.model.config import SourceConfig, host_of
-from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
+from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
 from trawl.transport import Client, Clock, CoolDown
 from trawl.transport.auth import SecretLoader
@@ -157,7 +158,8 @@ def _client(context: Context, cool_down: CoolDown, load_block: SecretLoader | No
 async def _listen(cool_down: CoolDown, board: HostBoard) -> None:
     """Learn of the cool-downs that other runs and pods have met."""
     while True:
-        cool_down.learn(await asyncio.to_thread(board.cool_down))
+        with suppress(LakeError):  # politeness never stops a run
+            cool_down.learn(await asyncio.to_thread(board.cool_down))
         await asyncio.sleep(_POLL)
 
 
@@ -173,9 +175,7 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
 
     def on_result(settled: Settled) -> None:
         context.progress.advance(settled.result)
-        if settled.result in {Result.FAILED, Result.QUARANTINED} and not (settled.row.reason or "").startswith(
-            "regressed"
-        ):
+        if settled.result in {Result.FAILED, Result.QUARANTINED}:
             failed[settled.row.endpoint] += 1
             _check_failures(context.source, plan, failed, settled.row)
 
@@ -227,6 +227,12 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
     endpoints: dict[str, EndpointReport] = {}
     for name, counts in plan.endpoints.items():
         endpoints[name] = _endpoint_report(context, name, counts, results[name], held)
+    for names in context.source.levels:  # a child's news are no better than its parent's
+        for name in names:
+            parent = context.source.endpoints[name].parent
+            if name in endpoints and parent in held and parent not in plan.held and name not in held:
+                held[name] = {"reason": f"its parent {parent} is held"}
+                endpoints[name].held = True
     files = [file for outcome in outcomes for file in outcome.files]
     for name, hold in held.items():
         hold.setdefault("files", [asdict(file) for file in files if file.endpoint == name])
@@ -242,6 +248,10 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
         report.note = f"the request budget is spent: {left} records stay due"
     writer = context.lake.log.writer(plan.run, "run")
     context.lake.write_run(writer, plan.run, context.clock(), plan.facts)
+    for name in changed_held:  # the new keys of its list are held, too: it must come whole again
+        if context.source.endpoints[name].list is not None:
+            forgotten = ListingState("present", None, None, None, None, context.clock())
+            context.lake.write_listing(writer, name, forgotten, size=0, digest=b"")
     files += writer.close()
     lease.check()
     context.lake.runs.save_manifest(report.to_dict() | {"committed": True, "holds": held})
@@ -271,7 +281,7 @@ def _endpoint_report(
         gone=counts.get("gone", 0) + results[Result.GONE],
         revived=counts.get("revived", 0),
         quarantined=results[Result.QUARANTINED],
-        failed=results[Result.FAILED],
+        failed=results[Result.FAILED] + results[Result.REGRESSED],
         held=name in held,
         due=counts.get("due", 0),
         absent=bool(counts.get("absent")),

@@ -25,7 +25,7 @@ class Fetcher:
 
     Attributes:
         conditional: whether validators are sent.
-        parent_paths: the paths that stand in the parents' records, by key; asked for by (parent, template, keys).
+        parent_paths: the paths that stand in the parents' records, by key; asked for by (parent, template, keys, unknown).
         on_result: told of every record that is done; may raise to end the run.
     """
 
@@ -37,7 +37,7 @@ class Fetcher:
     token: str | None
     conditional: bool
     believe_older: bool
-    parent_paths: Callable[[str, str, list[str]], dict[str, str]]
+    parent_paths: Callable[[str, str, list[str], list[str]], dict[str, str]]
     on_result: Callable[[Settled], None]
 
     async def fetch(self, shard: int) -> Outcome:
@@ -69,15 +69,21 @@ class Fetcher:
 
     def _paths(self, priors: list[Prior]) -> dict[tuple[str, str], str]:
         """The paths that only the parents' records tell, of the children in this shard."""
-        wanted: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        wanted: dict[tuple[str, str, str], list[Prior]] = defaultdict(list)
         for prior in priors:
             config = self.source.endpoints[prior.endpoint]
-            if prior.locator is None and config.parent and config.detail and "{parent." in config.detail.path:
-                wanted[prior.endpoint, config.parent, config.detail.path].append(prior.key)
+            if config.parent and config.detail and "{parent." in config.detail.path:
+                wanted[prior.endpoint, config.parent, config.detail.path].append(prior)
         return {
             (endpoint, key): path
-            for (endpoint, parent, template), keys in wanted.items()
-            for key, path in self.parent_paths(parent, template, keys).items()
+            for (endpoint, parent, template), children in wanted.items()
+            for key, path in self.parent_paths(
+                parent,
+                template,
+                [prior.key for prior in children],
+                # A path that worked is only asked for again of parents that changed in this run.
+                [prior.key for prior in children if prior.locator is None or prior.failures],
+            ).items()
         }
 
 
@@ -114,10 +120,13 @@ class _Work:
         if prior.body is not None:
             return await self._item(prior, prior.body)
         assert config.detail is not None
-        path = prior.locator or self.paths.get((prior.endpoint, prior.key))
-        if path is None:
-            if any(field.startswith(("parent.", "item.")) for field in fields_of(config.detail.path)):
+        if any(field.startswith(("parent.", "item.")) for field in fields_of(config.detail.path)):
+            path = self.paths.get((prior.endpoint, prior.key)) or prior.locator
+            if path is None:
+                if fetcher.client.spent:
+                    return None
                 return Failure(fetcher.clock(), "no path: its parent's record does not name one")
+        else:
             path = fill(config.detail.path, endpoint=prior.endpoint, key=prior.key, label=prior.label)
         conditional = fetcher.conditional and prior.version > 0
         try:

@@ -13,7 +13,10 @@ from .report import EndpointReport, Report
 
 def pending_holds(source: SourceLake) -> dict[str, dict[str, Any]]:
     """By endpoint, the newest news that wait for a decision: `reason`, `files`, `run_id`, `counts`."""
-    manifests = source.runs.manifests()
+    committed = source.committed_runs(source.log.snapshot())
+    manifests = [
+        manifest for manifest in source.runs.manifests() if not manifest["committed"] or manifest["run_id"] in committed
+    ]
     found: dict[str, dict[str, Any]] = {}
     decided: set[str] = set()
     for manifest in manifests:

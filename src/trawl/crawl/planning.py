@@ -121,7 +121,7 @@ async def make_plan(context: Context, client: Client) -> Plan | None:
         ):
             context.progress.say(f"version {token.value}: unchanged and settled, nothing is due")
             return None
-        listings = await _list_all(context, client, known)
+        listings = await _list_all(context, client, known, await asyncio.to_thread(planner.unsettled))
         return await asyncio.to_thread(_plan, context, client, planner, token, known, listings)
     finally:
         planner.close()
@@ -147,7 +147,8 @@ async def preview(context: Context, client: Client) -> Preview:
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
     planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at)
     try:
-        listings = {listing.endpoint: listing for listing in await _list_all(context, client, known)}
+        unsettled = await asyncio.to_thread(planner.unsettled)
+        listings = {listing.endpoint: listing for listing in await _list_all(context, client, known, unsettled)}
         tables = {name: listing.table for name, listing in listings.items() if isinstance(listing, Listed)}
         gone = {name for name, listing in listings.items() if isinstance(listing, Absent)}
         planner.decide(
@@ -249,8 +250,13 @@ def _verified(state: ListingState | None, token: Seen, config: VersionToken, now
     return state.source_version == token.value or state.valid_from >= token.first_seen + config.max_age
 
 
-async def _list_all(context: Context, client: Client, known: dict[str, ListingState]) -> list[Listing]:
-    """List the chosen endpoints side by side; the client keeps the pace."""
+async def _list_all(
+    context: Context, client: Client, known: dict[str, ListingState], unsettled: Collection[str]
+) -> list[Listing]:
+    """List the chosen endpoints side by side; the client keeps the pace.
+
+    A list-only endpoint that lacks some content is listed unconditionally: it comes only with the list.
+    """
     names = [name for name in context.target.endpoints if context.source.endpoints[name].list is not None]
     context.progress.say(f"listing {count_of(len(names), 'endpoint')}")
     options = context.options
@@ -262,7 +268,8 @@ async def _list_all(context: Context, client: Client, known: dict[str, ListingSt
                     context.source,
                     name,
                     known.get(name),
-                    conditional=not options.no_cache,
+                    conditional=not options.no_cache
+                    and (context.source.endpoints[name].detail is not None or name not in unsettled),
                     believe_older=options.allow_rollback,
                 )
             )
@@ -287,10 +294,12 @@ def _plan(
     planner_token = _planner_token(context, token)
 
     # An endpoint that vanished as a whole is a listing without keys: the guard below holds it.
-    fresh = {*tables, *(listing.endpoint for listing in listings if isinstance(listing, Absent))}
+    vanished = {listing.endpoint for listing in listings if isinstance(listing, Absent)}
+    confirmed = {listing.endpoint for listing in listings if isinstance(listing, Unchanged)}
+    fresh = {*tables, *vanished}
 
     def decide() -> dict[str, EndpointCount]:
-        rules = _rules(context, listed=fresh, held=held)
+        rules = _rules(context, listed=fresh, held=held, confirmed=confirmed)
         return planner.decide(rules, list(tables.values()), token=planner_token, force=options.force)
 
     counts = decide()
@@ -301,7 +310,8 @@ def _plan(
         context.progress.say(f"the API does not have {count_of(len(absent), 'endpoint')}: {names}")
     for name, count in counts.items():
         guard = context.source.endpoints[name].guards.missing
-        if name not in options.accept and guard.exceeded(count.lost, count.known):
+        lossy = guard.exceeded(count.lost, count.known) or (name in vanished and count.lost > 0)
+        if name not in options.accept and lossy:
             held[name] = {"reason": f"{count.lost} of {count.known} records are missing from the list"}
     if held:
         _hold(context, planner, held, listed)
@@ -310,7 +320,9 @@ def _plan(
     planner.cut(limit=limit, records=_shard_records(context.target.requests_per_second))
     writer = context.lake.log.writer(context.run, "listing")
     for listing in listings:
-        if listing.endpoint not in held:
+        # Of a list-only endpoint the list is the content: what this run does not store must come again.
+        stored = limit is None or context.source.endpoints[listing.endpoint].detail is not None
+        if listing.endpoint not in held and stored:
             _write_listing(context, writer, listing, known.get(listing.endpoint), token)
     planner.write_listing_rows(writer, planned=True)
     files = writer.close()
@@ -378,18 +390,24 @@ def _write_listing(
     context: Context, writer: LogWriter, listing: Listing, known: ListingState | None, token: Seen | None
 ) -> None:
     """Remember a verified listing where it says anything that is not known. Of an absence, that it was asked for."""
+    config = context.source.version_token
+    settles = (
+        token is not None
+        and config is not None
+        and context.started_at >= token.first_seen + config.max_age
+        and not _verified(known, token, config, context.started_at)
+    )
     match listing:
         case Listed(_, _, state, size, digest):
             same = (
                 known is not None and state.etag is not None and (state.etag, state.state) == (known.etag, known.state)
             )
-            if not same or (known and state.source_version not in {None, known.source_version}):
+            if not same or settles or (known and state.source_version not in {None, known.source_version}):
                 context.lake.write_listing(writer, listing.endpoint, state, size=size, digest=digest)
         case Unchanged(_, state):
-            if known is None or state.source_version not in {None, known.source_version}:
+            if settles or known is None or state.source_version not in {None, known.source_version}:
                 context.lake.write_listing(writer, listing.endpoint, state, size=0, digest=b"")
         case Absent(_, state, _):
-            config = context.source.version_token
             asked = token is None or config is None or _verified(known, token, config, context.started_at)
             if known is None or known.state != "absent" or not asked:
                 context.lake.write_listing(writer, listing.endpoint, state, size=0, digest=b"")
@@ -397,9 +415,13 @@ def _write_listing(
             return
 
 
-def _rules(context: Context, listed: Iterable[str], held: Collection[str] = ()) -> list[EndpointRule]:
+def _rules(
+    context: Context, listed: Iterable[str], held: Collection[str] = (), confirmed: Collection[str] = ()
+) -> list[EndpointRule]:
     source, chosen = context.source, set(context.target.endpoints)
-    fresh = set(listed)
+    fresh, doubted = set(listed), set(held)
+    for names in source.levels:  # what hangs on a held listing is as doubtful as that
+        doubted |= {name for name in names if source.endpoints[name].parent in doubted}
     return [
         EndpointRule(
             endpoint=name,
@@ -409,7 +431,8 @@ def _rules(context: Context, listed: Iterable[str], held: Collection[str] = ()) 
             freshness=source.endpoints[name].freshness,
             tombstone_after=source.endpoints[name].guards.tombstone_after,
             follow=source.endpoints[name].parent,
-            held=name in held,
+            held=name in doubted,
+            confirmed=name in fresh or name in confirmed,
         )
         for level, names in enumerate(source.levels)
         for name in names
@@ -443,7 +466,7 @@ def _facts(context: Context, token: Seen | None) -> dict[str, Any]:
     facts = before | {
         "base_url": context.source.base_url,
         "keys": before.get("keys", {}) | key_hashes(context.source),
-        "rules": before.get("rules", {}) | rule_hashes(context.source),
+        "rules": rule_hashes(context.source) | before.get("rules", {}),
     }
     if token is not None:
         facts["token"] = {

@@ -55,6 +55,7 @@ class EndpointRule:
         listed: whether this run has a verified new listing of it.
         detail: whether records are fetched one by one (else the listing holds them).
         follow: the parent whose present records make this endpoint's listing.
+        confirmed: whether this run has verified its listing, newly or by a 304.
         held: the listing is not believed: nothing is new or lost by it, and what it lacks is not asked for.
     """
 
@@ -66,6 +67,7 @@ class EndpointRule:
     tombstone_after: timedelta
     follow: str | None = None
     held: bool = False
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,13 @@ class Planner:
             FROM rules r LEFT JOIN decision d USING (endpoint) GROUP BY r.endpoint
         """).fetchall()
         return {endpoint: EndpointCount(*numbers) for endpoint, *numbers in counts}
+
+    def unsettled(self) -> set[str]:
+        """The endpoints with a record whose content is not known, or was of no use when it last came."""
+        query = (
+            f"SELECT DISTINCT endpoint FROM standing WHERE state <> '{State.GONE}' AND (version = 0 OR failures > 0)"
+        )
+        return {endpoint for (endpoint,) in self._con.execute(query).fetchall()}
 
     def decisions(self) -> dict[str, dict[str, int]]:
         """How many records of each endpoint got which decision (new, stale, missing, retry, fresh)."""
@@ -228,7 +237,8 @@ class Planner:
                    greatest({now}, valid_from + INTERVAL 1 MICROSECOND) AS valid_from, {now} AS observed_at,
                    source_version, source_order,
                    CASE WHEN after <> '{State.PRESENT}' THEN coalesce(missing_since, {now}) END AS missing_since,
-                   coalesce(failures, 0)::INTEGER AS failures, retry_at,
+                   coalesce(failures, 0)::INTEGER AS failures,
+                   CASE WHEN event = '{Event.BACK}' THEN {now} ELSE retry_at END AS retry_at,
                    {new} label END AS label, {new} locator END AS locator, {new} 0 END AS version, {new} {now} END AS first_seen
             FROM decision d
             WHERE (event <> '' OR after IS DISTINCT FROM state){only} {unplanned}
@@ -243,7 +253,7 @@ class Planner:
         return "".join(
             f"""
             UNION ALL BY NAME SELECT {literal(rule.endpoint)} AS endpoint, key, label FROM
-            (SELECT key, label, after, endpoint FROM decision UNION ALL BY NAME
+            (SELECT key, label, after, endpoint FROM decision WHERE NOT doubtful UNION ALL BY NAME
              SELECT key, state AS after, endpoint FROM standing
              WHERE endpoint NOT IN (SELECT endpoint FROM rules))
             WHERE endpoint = {literal(rule.follow)} AND after = '{State.PRESENT}'
@@ -268,7 +278,7 @@ class Planner:
         WITH seen AS (SELECT * FROM listings_in {following}),
         met AS (
             SELECT r.level, coalesce(l.endpoint, k.endpoint) AS endpoint, coalesce(l.key, k.key) AS key,
-                   l.label, l.locator, l.body, k.* EXCLUDE (endpoint, key), r.detail, r.freshness, r.tombstone_after,
+                   l.label, l.locator, l.body, k.* EXCLUDE (endpoint, key), r.detail, r.confirmed, r.freshness, r.tombstone_after,
                    r.held AND l.key IS NULL AS doubtful,
                    CASE WHEN r.held THEN ''
                         WHEN l.key IS NOT NULL AND k.key IS NULL THEN '{Event.NEW}'
@@ -285,7 +295,8 @@ class Planner:
         SELECT *, CASE
                 WHEN event IN ('{Event.NEW}', '{Event.BACK}') THEN '{State.PRESENT}'
                 WHEN event = '{Event.LOST}' THEN '{State.MISSING}'
-                WHEN NOT detail AND state = '{State.MISSING}' AND missing_since + tombstone_after <= {now} THEN '{State.GONE}'
+                WHEN NOT detail AND confirmed AND state = '{State.MISSING}' AND missing_since + tombstone_after <= {now}
+                THEN '{State.GONE}'
                 ELSE state END AS after,
             CASE
                 WHEN doubtful THEN 'fresh'
@@ -295,9 +306,11 @@ class Planner:
                 WHEN event = '{Event.LOST}' THEN 'missing'
                 WHEN state = '{State.GONE}' THEN 'fresh'
                 WHEN state = '{State.MISSING}' THEN
-                    CASE WHEN {force} OR refused_at IS NULL OR refused_at + tombstone_after <= {now} THEN 'missing' ELSE 'fresh' END
+                    CASE WHEN NOT {force} AND checked_at >= missing_since AND NOT aged THEN 'fresh'
+                         WHEN {force} OR refused_at IS NULL OR refused_at + tombstone_after <= {now} THEN 'missing' ELSE 'fresh' END
                 WHEN failures > 0 AND (retry_at > {now}) AND NOT {force} THEN 'fresh'
                 WHEN version = 0 THEN 'new'
+                WHEN failures = 0 AND retry_at <= {now} THEN 'stale'
                 WHEN failures > 0 THEN 'retry'
                 WHEN {force} OR {token_due} THEN 'stale'
                 WHEN aged AND (NOT verified OR sampled) THEN 'stale'
@@ -313,6 +326,7 @@ def _rules_table(rules: Sequence[EndpointRule]) -> pa.Table:
             "level": pa.array([rule.level for rule in rules], pa.int32()),
             "listed": pa.array([rule.listed or rule.follow is not None for rule in rules], pa.bool_()),
             "held": pa.array([rule.held for rule in rules], pa.bool_()),
+            "confirmed": pa.array([rule.confirmed and not rule.held for rule in rules], pa.bool_()),
             "detail": pa.array([rule.detail for rule in rules], pa.bool_()),
             "freshness": pa.array([rule.freshness for rule in rules], pa.duration("us")),
             "tombstone_after": pa.array([rule.tombstone_after for rule in rules], pa.duration("us")),

@@ -5,6 +5,7 @@ if it says that the run ended without a commit.
 """
 
 import base64
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -177,7 +178,8 @@ class RunStore:
 
 def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:
     """Where a quarantined body lies."""
-    return f"{source}/quarantine/{run}/{endpoint}/{quote(key, safe='')}.json"
+    name = quote(key, safe="")
+    return f"{source}/quarantine/{run}/{endpoint}/{name if len(name) <= 200 else hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
 def _plan(content: bytes) -> Plan:

@@ -102,9 +102,12 @@ class SourceLake:
         row = {"op": Op.RUN, "key": run, "valid_from": at, "observed_at": at, "payload": json.dumps(facts)}
         writer.add_table(Kind.RUN, NO_ENDPOINT, _one(row))
 
-    def parent_paths(self, snapshot: Snapshot, run: str, parent: str, template: str, keys: list[str]) -> dict[str, str]:
-        """The paths of children, by key, filled from their parents' records: this run's own, else the committed ones.
+    def parent_paths(
+        self, snapshot: Snapshot, run: str, parent: str, template: str, keys: list[str], unknown: list[str]
+    ) -> dict[str, str]:
+        """The paths of children, by key, filled from their parents' records.
 
+        Of `keys` from the records that this run has put; of the `unknown` ones also from the committed ones.
         A parent without one of the template's fields gives no path.
         """
         names = [name for name in fields_of(template) if name.startswith("parent.")]
@@ -124,9 +127,11 @@ class SourceLake:
 
             register_log(con, "log", snapshot)
             committed = rows_of("log")
-            read(f"""(SELECT p.key, p.payload FROM {committed} p
-                      WHERE p.endpoint = {literal(parent)} AND p.kind = 'payload'
-                      QUALIFY row_number() OVER (PARTITION BY p.key ORDER BY p.valid_from DESC) = 1)""")
+            if unknown:
+                con.register("unknown", pa.table({"key": pa.array(unknown, pa.string())}))
+                read(f"""(SELECT p.key, p.payload FROM {committed} p SEMI JOIN unknown USING (key)
+                          WHERE p.endpoint = {literal(parent)} AND p.kind = 'payload'
+                          QUALIFY row_number() OVER (PARTITION BY p.key ORDER BY p.valid_from DESC) = 1)""")
             for outcome in self.runs.outcomes(run).values():
                 for file in outcome.files:
                     if (file.kind, file.endpoint) != (Kind.PAYLOAD, parent):

@@ -133,6 +133,7 @@ def quarantine(rows: str, source: str) -> str:
         SELECT endpoint, key, substr(reason, 13) AS reason, observed_at,
                NOT EXISTS (FROM {rows} later WHERE later.endpoint = bad.endpoint AND later.key = bad.key
                            AND later.valid_from > bad.valid_from AND later.checked_at IS NOT NULL) AS open,
-               '{source}/quarantine/' || run || '/' || endpoint || '/' || url_encode(key) || '.json' AS object, run
+               '{source}/quarantine/' || run || '/' || endpoint || '/' ||
+               CASE WHEN length(url_encode(key)) <= 200 THEN url_encode(key) ELSE sha256(key) END || '.json' AS object, run
         FROM {rows} bad WHERE op = 'fail' AND starts_with(reason, 'quarantine: ')
     """

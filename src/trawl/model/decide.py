@@ -4,7 +4,7 @@
 ever decided from a clock of its own: the instant is the answer's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
@@ -39,7 +39,7 @@ def settle(prior: Prior, answer: Answer | Refusal | Failure, rules: Rules) -> Se
         case Answer():
             if _regressed(prior, answer, rules):
                 older = Failure(answer.at, "regressed: an older deploy answered", answer.stale_until)
-                return _failed(prior, older)
+                return replace(_failed(prior, older), result=Result.REGRESSED)
             return _answered(prior, answer, rules)
         case Refusal():
             return _refused(prior, answer, rules)
@@ -112,11 +112,12 @@ def _checked(prior: Prior, answer: Answer, rules: Rules, digest: bytes | None = 
     last_modified = answer.last_modified or prior.last_modified
     label = answer.label or prior.label
     validators = (etag, last_modified) != (prior.etag, prior.last_modified)
-    moved = digest is not None or validators or label != prior.label or prior.event
+    path = answer.locator or prior.locator
+    moved = digest is not None or validators or prior.event or label != prior.label or path != prior.locator
     full: dict[str, Any] = (
         {
             "label": label,
-            "locator": answer.locator or prior.locator,
+            "locator": path,
             "etag": etag,
             "last_modified": last_modified,
             "byte_hash": digest or prior.byte_hash,
@@ -133,7 +134,7 @@ def _checked(prior: Prior, answer: Answer, rules: Rules, digest: bytes | None = 
     )
     returned = prior.event == Event.BACK
     row = _row(
-        Op.REVIVE if returned else Op.CHECK,
+        Op.REVIVE if returned else Op.MISSING if prior.event == Event.LOST else Op.CHECK,
         prior,
         answer.at,
         **_deploy(prior, answer, rules),
@@ -227,7 +228,7 @@ def unfetched(prior: Prior, at: datetime) -> Row | None:
         case Event.NEW:
             return _row(Op.LISTED, prior, at, **_first(prior, at))
         case Event.BACK:
-            return _row(Op.LISTED, prior, at)
+            return _row(Op.LISTED, prior, at, retry_at=at)  # what it holds now is still to be seen
         case Event.LOST:
             return _row(Op.MISSING, prior, at)
         case _:

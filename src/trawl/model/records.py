@@ -134,6 +134,7 @@ class Result(StrEnum):
     REVIVED = "revived"
     QUARANTINED = "quarantined"
     FAILED = "failed"
+    REGRESSED = "regressed"  # an older deploy answered: counted with the failed, but no sign of a broken API
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,11 @@ class Client:
     ) -> None:
         await self._transport.aclose()
 
+    @property
+    def spent(self) -> bool:
+        """Whether the budget of requests is spent."""
+        return self.budget is not None and self.traffic.requests >= self.budget
+
     async def get(
         self,
         url: str,
@@ -193,7 +198,7 @@ class Client:
         limits = self.source.requests
         async with self._slots:
             await self._turn()
-            if self.budget is not None and self.traffic.requests >= self.budget:
+            if self.spent:
                 raise BudgetSpent(f"the budget of {self.budget} requests is spent")
             self.traffic.requests += 1
             try:

@@ -158,7 +158,7 @@ OLDER = {"source_version": "t0", "source_order": 99}
 def test_an_older_deploy_never_overwrites_a_newer() -> None:
     until = NOW + 3 * DAY
     later = settle(KNOWN, answer(b"{}", NOW + DAY, stale_until=until, **OLDER), RULES)
-    assert (later.result, later.row.op, later.row.retry_at) == (Result.FAILED, Op.FAIL, until)
+    assert (later.result, later.row.op, later.row.retry_at) == (Result.REGRESSED, Op.FAIL, until)
     assert later.row.reason.startswith("regressed")
     assert is_thin(later.row)
     assert (later.row.source_version, later.row.source_order) == ("t1", 100)
