@@ -1,4 +1,4 @@
-# A cluster on this machine, by kind. KIND_NODE_IMAGE chooses Kubernetes' version, POKEAPI_URL another source.
+# A cluster on this machine, by kind. KIND_NODE_IMAGE chooses Kubernetes' version, TRAWL_SOURCE_POKEAPI_BASE_URL the source.
 CLUSTER   := trawl
 NAMESPACE := trawl
 CONTEXT   := kind-$(CLUSTER)
@@ -8,7 +8,8 @@ IMAGE     := trawl
 UI_PORT   ?= 4200
 S3_PORT   ?= 9000
 REPLICA_URL := http://pokeapi.trawl-replica/api/v2
-POKEAPI_URL ?= $(REPLICA_URL)
+# An address on this machine, set for a laptop's crawl, is none that a pod could reach.
+POKEAPI_URL ?= $(or $(filter-out http://127.0.0.1% http://localhost%,$(TRAWL_SOURCE_POKEAPI_BASE_URL)),$(REPLICA_URL))
 REVISION  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
 # The tag is the image's own id: the same code changes nothing in the cluster, other code rolls it out.
