@@ -211,11 +211,11 @@ class Planner:
                    coalesce(d.version, 0) AS version, d.source_version, d.source_order, d.missing_since, d.refused_at,
                    coalesce(d.failures, 0) AS failures, d.bytes, {content}, d.body
             FROM due d LEFT JOIN {self._rows} c
-              ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from
+              ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from AND c.version IS NOT NULL
             ORDER BY d.slice
-        """).to_arrow_reader(2048)
+        """).to_arrow_reader(16_384)
         schema = pa.schema([field for field in reader.schema if field.name != "slice"])
-        with pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        with pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
             for group in _groups(reader):
                 (batch,) = group.select(schema.names).combine_chunks().to_batches()
                 writer.write_batch(batch)

@@ -38,6 +38,7 @@ def connect(memory: str = "500MB") -> duckdb.DuckDBPyConnection:
     con.execute(f"SET memory_limit = '{memory}'")
     con.execute(f"SET temp_directory = '{tempfile.gettempdir()}/trawl-duckdb'")
     con.execute("SET preserve_insertion_order = false")
+    con.execute("SET parquet_metadata_cache = true")  # the log is read several times over, and has many files
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET autoinstall_known_extensions = false")
     return con
