@@ -92,6 +92,7 @@ async def _list(
     asked: set[str] = set()
     columns = _Columns(source, endpoint)
     counts: set[int] = set()
+    deploys: set[str] = set()
     bodies: list[bytes] = []
     first: Response | None = None
     while True:
@@ -109,6 +110,8 @@ async def _list(
             raise TornListing(f"page {len(asked)} answered {response.status}")
         page = read_page(parse(response.body), config, response.headers.get("link", ""))
         bodies.append(response.body)
+        if (deploy := version_of(source.version_token, response.headers)[0]) is not None:
+            deploys.add(deploy)
         if page.count is not None:
             counts.add(page.count)
         columns.add(page.items)
@@ -118,6 +121,8 @@ async def _list(
         request, etag, last_modified = following, None, None
     if len(counts) > 1:
         raise TornListing(f"the count changed from page to page: {sorted(counts)}")
+    if len(deploys) > 1:
+        raise TornListing(f"its pages are of different deploys: {', '.join(sorted(deploys))}")
     columns.verify(next(iter(counts), None))
     # Only a listing of one page can be asked for conditionally: a later page has validators of its own.
     single = len(bodies) == 1
