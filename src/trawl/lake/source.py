@@ -23,8 +23,6 @@ from .schema import FILE, NO_ENDPOINT
 from .sql import connect, literal, register_log, rows_of
 from .store import Store
 
-_PAYLOADS = 64  # read at once, each up to some megabytes
-
 
 @dataclass(frozen=True, slots=True)
 class ListingState:
@@ -138,7 +136,7 @@ class SourceLake:
                         continue
                     if wanted.isdisjoint(self.log.read(file, ["key"])["key"].to_pylist()):
                         continue
-                    for batch in self.log.batches(file, ["key", "payload"], _PAYLOADS):
+                    for batch in self.log.batches(file, ["key", "payload"]):
                         con.register("fresh", batch)
                         read("fresh")
         return found

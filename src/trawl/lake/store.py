@@ -85,7 +85,7 @@ class Store:
                 _refuse_missing_bucket(error, self.url)
                 return None
 
-    def create(self, path: str, content: bytes) -> None:
+    def create(self, path: str, content: bytes | memoryview) -> None:
         """Write an object that is not there yet. Raises Conflict where it is."""
         with _errors(self.url):
             try:
