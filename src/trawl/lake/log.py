@@ -225,6 +225,7 @@ class LogWriter:
         self.flush(self.take())
         for partition in sorted(self._open):
             self._finish(partition)
+        pa.default_memory_pool().release_unused()  # else a quarter of a crawl's memory is what Arrow keeps for later
         files, self._files = self._files, []
         return files
 
