@@ -5,22 +5,23 @@ import gc
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from trawl.lake import HostBoard, Lake, ListingState, Outcome, Plan
+from trawl.lake import Lake, ListingState, Outcome, Plan
 from trawl.lake.lease import Lease
-from trawl.model.config import SourceConfig, host_of
-from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit, TrawlError
+from trawl.model.config import SourceConfig
+from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
 from trawl.transport import Client, Clock, CoolDown
 from trawl.transport.auth import SecretLoader
 
 from . import holds, planning
 from .fetch import Fetcher, traffic_of
+from .hosts import SharedHost
 from .options import CrawlOptions, resolve
 from .planning import Context, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
@@ -28,7 +29,6 @@ from .report import EndpointReport, Report
 from .tasks import task_group
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
-_POLL = 5  # seconds between two looks at the shared cool-down
 
 
 def utc_now() -> datetime:
@@ -97,7 +97,9 @@ async def preview(
     facts = part.facts(snapshot)
     check_keys(source, facts)
     context = Context("preview", clock(), source, target, options, part, snapshot, facts, clock, progress or Quiet())
-    async with _client(context, CoolDown(clock), load_block) as client:
+    host = SharedHost(context, lake)
+    await host.learn()
+    async with _client(context, host.cool_down, load_block) as client:
         return await planning.preview(context, client)
 
 
@@ -117,30 +119,22 @@ async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: 
 
 
 async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoader | None) -> Report:
-    board = HostBoard(lake.store, host_of(context.target.base_url))
-
-    async def publish(until: datetime) -> None:
-        context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")
-        await asyncio.to_thread(board.publish, until)
-
-    cool_down = CoolDown(context.clock, publish)
     plan = await asyncio.to_thread(adopt, context)
     if plan is not None:
         context = replace(context, run=plan.run)
         context.progress.say(f"going on with run {plan.run} of {plan.created_at}")
-    async with _client(context, cool_down, load_block) as client:
-        poll = asyncio.create_task(_listen(cool_down, board))
+    host = SharedHost(context, lake)
+    async with _client(context, host.cool_down, load_block) as client:
         try:
-            plan = plan or await make_plan(context, client)
-            if plan is None:
-                return _ended(context, client, "no change")
-            with _few_collections():
-                outcomes = await _fetch(context, client, plan)
+            async with host.joined(client):
+                plan = plan or await make_plan(context, client)
+                if plan is None:
+                    return _ended(context, client, "no change")
+                with _few_collections():
+                    outcomes = await _fetch(context, client, plan)
         except BaseException as error:
             _record_failure(context, client, error)
             raise
-        finally:
-            poll.cancel()
     return await asyncio.to_thread(_commit, context, client, plan, outcomes, lease)
 
 
@@ -155,14 +149,6 @@ def _client(context: Context, cool_down: CoolDown, load_block: SecretLoader | No
         budget=context.options.max_requests,
         load_block=load_block,
     )
-
-
-async def _listen(cool_down: CoolDown, board: HostBoard) -> None:
-    """Learn of the cool-downs that other runs and pods have met."""
-    while True:
-        with suppress(LakeError):  # politeness never stops a run
-            cool_down.learn(await asyncio.to_thread(board.cool_down))
-        await asyncio.sleep(_POLL)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -36,7 +35,7 @@ from trawl.model.errors import (
 )
 
 from .auth import Credential, SecretLoader, read_secret
-from .pacing import Clock, CoolDown, pacer
+from .pacing import Clock, CoolDown, Pacer
 
 _MAX_REDIRECTS = 5
 _DOTS = re.compile(r"/(?:%2e|\.)*%2e(?:%2e|\.)*(?=[/?#]|$)", re.IGNORECASE)
@@ -91,7 +90,7 @@ class Client:
     _session: aiohttp.ClientSession = field(init=False)
     _proxy: URL | None = field(init=False)
     _credential: Credential | None = field(init=False)
-    _pacer: AbstractAsyncContextManager[None] = field(init=False)
+    _pacer: Pacer = field(init=False)
     _slots: asyncio.Semaphore = field(init=False)
     _answered: bool = field(default=False, init=False)
 
@@ -103,7 +102,7 @@ class Client:
             self._credential = Credential(credentials, secret, self.base_url)
         self._proxy = proxy_for(self.base_url)
         self._session = _session(self.source, self.connections)
-        self._pacer = pacer(self.requests_per_second)
+        self._pacer = Pacer(self.requests_per_second)
         self._slots = asyncio.Semaphore(self.connections)
         return self
 
@@ -111,6 +110,11 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
+
+    async def pace(self, requests_per_second: float | None) -> None:
+        """Go on at another rate: this process' share of the host's has changed."""
+        self.requests_per_second = requests_per_second
+        await self._pacer.change(requests_per_second)
 
     @property
     def spent(self) -> bool:
@@ -235,9 +239,9 @@ class Client:
         """Wait for this request's place in the pace; a cool-down that begins meanwhile costs the place."""
         while True:
             await self.cool_down.over()
-            async with self._pacer:
-                if self.cool_down.until is None:
-                    return
+            await self._pacer.turn()
+            if self.cool_down.until is None:
+                return
 
     async def _judge(self, url: str, answer: aiohttp.ClientResponse, body: bytes) -> Response:
         action, now = classify(answer.status), self.clock()
