@@ -12,6 +12,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -30,6 +31,9 @@ _FENCE = "trawl"
 _BUFFER = 4 * 2**20  # bytes of payload that wait in memory before they become a row group
 _FILE = 16 * 2**20  # bytes of a Parquet file that are held in memory before it is put in place, and the next one begins
 
+
+_ROW_FIELDS = [name for name in FILE.names if name != "run"]
+_row_values = attrgetter(*_ROW_FIELDS)
 
 Waiting = dict[tuple[str, str], list[Row]]
 
@@ -259,10 +263,9 @@ class LogWriter:
 
 
 def _table(rows: list[Row], run: str) -> pa.Table:
+    values = dict(zip(_ROW_FIELDS, zip(*map(_row_values, rows), strict=True), strict=True))
     columns = [
-        pa.array([run] * len(rows))
-        if field.name == "run"
-        else pa.array([getattr(row, field.name) for row in rows], field.type)
-        for field in FILE
+        pa.array([run] * len(rows)) if name == "run" else pa.array(values[name], FILE.field(name).type)
+        for name in FILE.names
     ]
     return pa.Table.from_arrays(columns, schema=FILE)

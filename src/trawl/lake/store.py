@@ -101,7 +101,7 @@ class Store:
     def open(self, path: str) -> IO[bytes]:
         """A large object to read parts of."""
         with _errors(self.url):
-            return io.BufferedReader(_Ranged(self.objects, path))
+            return (self.folder / path).open("rb") if self.folder else io.BufferedReader(_Ranged(self.objects, path))
 
     def upload(self, path: str, file: IO[bytes]) -> None:
         """Write or replace a large object from a file, in parts."""

@@ -100,13 +100,21 @@ def _sort_below(value: Any, tree: _Tree) -> bool:
             if below:
                 moved |= _sort_below(found, below)
             if unordered and isinstance(found, list) and len(found) > 1:
-                texts = [dumps(item) for item in found]
+                texts = _texts(found)
                 # Compared as texts: to Python True equals 1.
                 if any(before > after for before, after in pairwise(texts)):
                     order = sorted(range(len(found)), key=texts.__getitem__)
                     value[field] = [found[index] for index in order]
                     moved = True
     return moved
+
+
+def _texts(items: list[Any]) -> list[bytes]:
+    """The canonical JSON of each item."""
+    try:
+        return [orjson.dumps(item, default=_digits, option=_SORTED) for item in items]
+    except TypeError:  # a lone surrogate
+        return [dumps(item) for item in items]
 
 
 def dumps(value: Any) -> bytes:

@@ -101,7 +101,7 @@ class Client:
             secret = read_secret(credentials, self.load_block)
             self._credential = Credential(credentials, secret, self.base_url)
         self._proxy = proxy_for(self.base_url)
-        self._session = _session(self.source, self.connections)
+        self._session = _session(self.source, self.connections, secure=self.base_url.startswith("https:"))
         self._pacer = Pacer(self.requests_per_second)
         self._slots = asyncio.Semaphore(self.connections)
         return self
@@ -266,12 +266,12 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _session(source: SourceConfig, connections: int) -> aiohttp.ClientSession:
+def _session(source: SourceConfig, connections: int, *, secure: bool) -> aiohttp.ClientSession:
     headers = CIMultiDict({"User-Agent": user_agent(source), "Accept": "application/json"})
     headers.update(source.headers)
     limit = source.requests.timeout.total_seconds()
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, ssl=_tls(), keepalive_timeout=30),
+        connector=aiohttp.TCPConnector(limit=connections, ssl=_tls() if secure else True, keepalive_timeout=30),
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=limit * _SLOWEST, sock_connect=limit, sock_read=limit),
         # No cookies: an API that sets them must not be able to tell one run's requests from another's.
