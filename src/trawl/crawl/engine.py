@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from trawl.lake import Lake, ListingState, Outcome, Plan
@@ -178,6 +177,16 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
             failed[settled.row.endpoint] += 1
             _check_failures(context.source, plan, failed, settled.row)
 
+    def told(child: str, keys: list[str], unknown: list[str]) -> dict[str, str]:
+        config = context.source.endpoints[child]
+        assert config.parent is not None
+        assert config.detail is not None
+        found = context.lake.told_paths(context.base, config.parent, config.detail.path, unknown) if unknown else {}
+        for outcome in list(done.values()):
+            paths = outcome.told.get(child, {})
+            found |= {key: paths[key] for key in keys if key in paths}
+        return found
+
     fetcher = Fetcher(
         run=plan.run,
         source=context.source,
@@ -187,7 +196,7 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
         token=plan.facts.get("token", {}).get("value"),
         conditional=not context.options.no_cache,
         believe_older=context.options.allow_rollback,
-        parent_paths=partial(context.lake.parent_paths, context.base, plan.run),
+        told=told,
         on_result=on_result,
     )
     context.progress.begin(sum(shard.records for shard in plan.shards if shard.number not in done))
