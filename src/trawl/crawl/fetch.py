@@ -95,23 +95,25 @@ class _Work:
     async def through(self, todo: Iterator[Prior]) -> None:
         """Work off records until none is left; several of these share one iterator."""
         for prior in todo:
-            answer = await self._ask(prior)
-            if answer is None:
-                self.left += 1
-                row = unfetched(prior, self.fetcher.clock())
-                if row is not None:
-                    self.writer.add(row)
-                continue
-            told = self._told(prior, answer)
-            settled = settle(prior, answer, self.rules[prior.endpoint])
-            if settled.row.op == Op.PUT:
-                for child, path in told:
-                    self.told[child][prior.key] = path
-            self.results[prior.endpoint][settled.result] += 1
-            if self.writer.add(settled.row):
+            # No name here for what comes: a parsed document takes ten times its bytes, and would wait for the next one.
+            if self._settle(prior, await self._ask(prior)):
                 async with self._writing:
                     await asyncio.to_thread(self.writer.flush, self.writer.take())
-            self.fetcher.on_result(settled)
+
+    def _settle(self, prior: Prior, answer: Answer | Refusal | Failure | None) -> bool:
+        """Decide a record and take its row. True once so much waits that it should be written."""
+        if answer is None:
+            self.left += 1
+            row = unfetched(prior, self.fetcher.clock())
+            return row is not None and self.writer.add(row)
+        told = self._told(prior, answer)
+        settled = settle(prior, answer, self.rules[prior.endpoint])
+        if settled.row.op == Op.PUT:
+            for child, path in told:
+                self.told[child][prior.key] = path
+        self.results[prior.endpoint][settled.result] += 1
+        self.fetcher.on_result(settled)
+        return self.writer.add(settled.row)
 
     def _told(self, prior: Prior, answer: Answer | Refusal | Failure) -> list[tuple[str, str]]:
         """The paths of its children that a document tells (read before `settle` sorts the document's lists)."""
