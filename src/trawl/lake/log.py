@@ -10,8 +10,9 @@ import json
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -27,8 +28,12 @@ from .schema import FILE, FORMAT_PROPERTY, FORMAT_VERSION, LOG, PARTITIONS
 from .store import Store, explain, storage_options
 
 _FENCE = "trawl"
-_BUFFER = 8 * 2**20  # bytes of payload that wait in memory before they become a row group
+_BUFFER = 4 * 2**20  # bytes of payload that wait in memory before they become a row group
+_FILE = 16 * 2**20  # bytes of a Parquet file that are held in memory before it is put in place, and the next one begins
 
+
+_ROW_FIELDS = [name for name in FILE.names if name != "run"]
+_row_values = attrgetter(*_ROW_FIELDS)
 
 Waiting = dict[tuple[str, str], list[Row]]
 
@@ -117,7 +122,7 @@ class Log:
 
     def writer(self, run: str, part: str) -> "LogWriter":
         """Where one part of a run (a shard) puts its rows; every attempt writes files of its own."""
-        return LogWriter(self._store, self._root, run, f"{part}-{uuid.uuid4().hex[:8]}")
+        return LogWriter(self._store, self._root, run, part)
 
     def commit(self, base: Snapshot, run: str, files: Sequence[LogFile], removed: Sequence[RemoveAction] = ()) -> None:
         """Make the files visible, once.
@@ -166,12 +171,6 @@ class Log:
             raise LakeError(f"the file {file.path} of {self.source} is gone", remedy="run again")
         return pq.read_table(pa.BufferReader(content), columns=columns)
 
-    def batches(self, file: LogFile, columns: list[str], rows: int) -> Iterator[pa.Table]:
-        """Some columns of a file, so many rows at a time: payloads are large."""
-        with self._store.open(f"{self._root}/{file.path}") as content:
-            for batch in pq.ParquetFile(content).iter_batches(rows, columns=columns):
-                yield pa.Table.from_batches([batch])
-
     def holds(self, run: str) -> bool:
         """Whether this run is in the log."""
         found = self.snapshot()  # a handle answers from what it read when it was opened: only a fresh one knows
@@ -186,12 +185,13 @@ class LogWriter:
         self._waiting: Waiting = defaultdict(list)
         self._open: dict[tuple[str, str], tuple[io.BytesIO, pq.ParquetWriter, int]] = {}
         self._buffered = 0
+        self._files: list[LogFile] = []
 
     def add(self, row: Row) -> bool:
         """Take a row. True once so much waits that `flush` should be called."""
         kind = Kind.PAYLOAD if row.op == Op.PUT else Kind.STATE
         self._waiting[kind, row.endpoint].append(row)
-        self._buffered += len(row.payload or "")
+        self._buffered += len(row.payload or b"")
         return self._buffered >= _BUFFER
 
     def add_table(self, kind: Kind, endpoint: str, rows: pa.Table) -> None:
@@ -220,14 +220,19 @@ class LogWriter:
     def close(self) -> list[LogFile]:
         """Write what is left and put the files in place, still uncommitted. Blocking work."""
         self.flush(self.take())
-        files = []
-        for (kind, endpoint), (buffer, writer, rows) in sorted(self._open.items()):
-            writer.close()
-            path = f"kind={kind}/endpoint={endpoint}/{self._run}-{self._part}.parquet"
-            self._store.create(f"{self._root}/{path}", buffer.getvalue())
-            files.append(LogFile(path, kind, endpoint, buffer.tell(), rows))
-        self._open.clear()
+        for partition in sorted(self._open):
+            self._finish(partition)
+        pa.default_memory_pool().release_unused()  # else a quarter of a crawl's memory is what Arrow keeps for later
+        files, self._files = self._files, []
         return files
+
+    def _finish(self, partition: tuple[str, str]) -> None:
+        kind, endpoint = partition
+        buffer, writer, rows = self._open.pop(partition)
+        writer.close()
+        path = f"kind={kind}/endpoint={endpoint}/{self._run}-{self._part}-{uuid.uuid4().hex[:8]}.parquet"
+        self._store.create(f"{self._root}/{path}", buffer.getbuffer())
+        self._files.append(LogFile(path, kind, endpoint, buffer.tell(), rows))
 
     def _write(self, partition: tuple[str, str], table: pa.Table) -> None:
         if not len(table):
@@ -246,13 +251,14 @@ class LogWriter:
         buffer, writer, rows = self._open[partition]
         writer.write_table(table)
         self._open[partition] = buffer, writer, rows + len(table)
+        if buffer.tell() >= _FILE:
+            self._finish(partition)
 
 
 def _table(rows: list[Row], run: str) -> pa.Table:
+    values = dict(zip(_ROW_FIELDS, zip(*map(_row_values, rows), strict=True), strict=True))
     columns = [
-        pa.array([run] * len(rows))
-        if field.name == "run"
-        else pa.array([getattr(row, field.name) for row in rows], field.type)
-        for field in FILE
+        pa.array([run] * len(rows)) if name == "run" else pa.array(values[name], FILE.field(name).type)
+        for name in FILE.names
     ]
     return pa.Table.from_arrays(columns, schema=FILE)
