@@ -55,7 +55,10 @@ def documents(catalogue: Any) -> Documents:
         listing = catalogue.find(endpoint)
         for entry in listing.entries[: len(listing.entries)]:
             key = json.loads(entry)["url"].rstrip("/").rpartition("/")[2]
-            for name, path in ((endpoint, f"{endpoint}/{key}"), (f"{endpoint}-encounters", f"{endpoint}/{key}/encounters")):
+            for name, path in (
+                (endpoint, f"{endpoint}/{key}"),
+                (f"{endpoint}-encounters", f"{endpoint}/{key}/encounters"),
+            ):
                 if (document := catalogue.find(path)) is not None:
                     found[name, key] = json.loads(document.body)
     return found
@@ -79,7 +82,9 @@ class Stage:
 
 
 @contextmanager
-def staged(lake: Path, *, before: Any = None, catalogue: Any = None, jitter: float = 0.3, **faults: Any) -> Iterator[Stage]:
+def staged(
+    lake: Path, *, before: Any = None, catalogue: Any = None, jitter: float = 0.3, **faults: Any
+) -> Iterator[Stage]:
     clock = Clock()
     app = ReplicaApp(catalogue or day(0))
     referee = Referee(jitter=jitter, longest=LONGEST, clock=clock)
@@ -184,9 +189,13 @@ class Days:
 
     def find(self, path: str) -> Document | Listing | None:
         if path == "meta":
-            return as_document(json.dumps({"hash": self.release.hash, "deploy_date": self.release.deploy_date}).encode())
+            return as_document(
+                json.dumps({"hash": self.release.hash, "deploy_date": self.release.deploy_date}).encode()
+            )
         if path == "stat":
-            entries = [f'{{"name":"n{key}","url":"https://pokeapi.co/api/v2/stat/{key}/"}}'.encode() for key in self.keys]
+            entries = [
+                f'{{"name":"n{key}","url":"https://pokeapi.co/api/v2/stat/{key}/"}}'.encode() for key in self.keys
+            ]
             return Listing(len(entries), entries)
         key = path.removeprefix("stat/")
         known = key.isdecimal() and (int(key) in self.keys or int(key) in self.unlisted)
@@ -257,9 +266,8 @@ def test_html_in_the_place_of_everything_leaves_the_lake_as_it_is(tmp_path: Path
     with staged(tmp_path) as stage:
         stage.crawl()
     stored = contents(tmp_path)
-    with staged(tmp_path, html=1) as stage:
-        with pytest.raises(GuardTripped, match="not JSON"):
-            stage.crawl(force=True)
+    with staged(tmp_path, html=1) as stage, pytest.raises(GuardTripped, match="not JSON"):
+        stage.crawl(force=True)
     assert contents(tmp_path) == stored
 
 
@@ -287,7 +295,11 @@ def test_a_list_that_loses_most_is_held_and_let_through_when_it_is_accepted(tmp_
         assert (report.status, report.held) == ("held", ["machine"])
         assert contents(tmp_path) == stored
         accepted = stage.crawl(accept=("machine",))
-    assert accepted.endpoints["machine"].missing == len(stored) - len(contents(tmp_path)) == math.ceil(0.95 * len(machines))
+    assert (
+        accepted.endpoints["machine"].missing
+        == len(stored) - len(contents(tmp_path))
+        == math.ceil(0.95 * len(machines))
+    )
 
 
 def test_a_listed_record_that_flaps_is_neither_missing_nor_gone_and_arrives(tmp_path: Path) -> None:
@@ -349,7 +361,15 @@ def test_a_whole_real_day_arrives_through_faults(archives: Path, tmp_path: Path)
     from tests.real.test_two_days import read
 
     archive = archives / "2026-08-08.tar.zst"
-    faults = ["errors=0.05", "cut=0.01", "resets=0.005", "html=0.001", "storm_every=4000", "storm_requests=20", "torn=0.1"]
+    faults = [
+        "errors=0.05",
+        "cut=0.01",
+        "resets=0.005",
+        "html=0.001",
+        "storm_every=4000",
+        "storm_requests=20",
+        "torn=0.1",
+    ]
     command = [sys.executable, "-c", "from trawl.cli import main; main()", "replica", "--archive", str(archive)]
     for fault in faults:
         command += ["--fault", fault]
@@ -368,4 +388,3 @@ def test_a_whole_real_day_arrives_through_faults(archives: Path, tmp_path: Path)
     assert seen["trespasses"] == 0
     assert seen["by_status"]["429"] >= 20
     assert seen["by_status"]["503"] > 100
-

@@ -92,7 +92,9 @@ class Faults:
     lost_of: tuple[str, ...] = _fault((), _NAMES, "the lists that lose them, with commas between them; none: all")
 
     flapping: float = _fault(0.0, _SHARE, "share of records that answer 404 at first and every other time")
-    cache: float = _fault(0.0, _SHARE, "share of addresses that are cached, each apart, for days as it allows, 404s too")
+    cache: float = _fault(
+        0.0, _SHARE, "share of addresses that are cached, each apart, for days as it allows, 404s too"
+    )
 
     seed: int = _fault(0, _NUMBER, "another seed hits other requests")
 
