@@ -1,4 +1,4 @@
-"""That the benches run: tiny sizes, all in this process; what they find is not looked at."""
+"""That the benches run (tiny sizes, all in this process), and the laws of what they are made of."""
 
 import contextlib
 import io
