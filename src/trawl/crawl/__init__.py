@@ -5,6 +5,7 @@ from .holds import pending_holds
 from .maintain import maintain
 from .options import CrawlOptions
 from .planning import Preview
+from .probe import Probe, probe
 from .progress import Progress, Quiet, count_of
 from .report import EndpointReport, Report
 
@@ -12,6 +13,7 @@ __all__ = [
     "CrawlOptions",
     "EndpointReport",
     "Preview",
+    "Probe",
     "Progress",
     "Quiet",
     "Report",
@@ -20,4 +22,5 @@ __all__ = [
     "maintain",
     "pending_holds",
     "preview",
+    "probe",
 ]

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
+from difflib import get_close_matches
 from typing import IO, Any
 
 import duckdb
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from trawl.model.errors import ConfigurationError
 
-from . import views
+from . import history, views
 from .source import SourceLake
 from .sql import connect
 from .store import Store
@@ -80,10 +81,32 @@ class Lake:
 
     def records(self, source: str, *, as_of: datetime | None = None) -> "Result":
         """The view `<source>.records` as it is, or was `as_of` an instant."""
-        if source not in self.sources():
-            known = ", ".join(self.sources()) or "none yet"
-            raise ConfigurationError(f"the lake {self.url} holds no source {source!r}", remedy=f"it holds: {known}")
+        self.held(source)
         return self.query(f'FROM "{source}".records', as_of=as_of)
+
+    def held(self, name: str) -> SourceLake:
+        """The part of a source that the lake holds. Raises ConfigurationError for another, with those that there are."""
+        names = self.sources()
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigurationError(
+                f"the lake {self.url} holds no source {name!r}",
+                remedy=f"{hint}it holds: {', '.join(names) or 'none yet'}",
+            )
+        return self.source(name)
+
+    def find(self, source: str, endpoint: str, wanted: str) -> str:
+        """A record's key by its key, or by its label (in any case; one that it once had, if no other has it now).
+
+        Raises ConfigurationError: a label of several names the candidates; where there is none, what is near.
+        """
+        snapshot = self.held(source).log.snapshot()
+        history.check_endpoints(snapshot, source, [endpoint])
+        key = history.find_key(snapshot, endpoint, wanted)
+        if key is None:
+            raise history.nobody(endpoint, wanted, history.near_records(snapshot, endpoint, wanted))
+        return key
 
 
 class Result:
