@@ -1,6 +1,7 @@
 """The engine: list, plan, fetch, commit, resume. A laptop needs nothing above this."""
 
 from .engine import crawl, preview
+from .health import examine
 from .holds import pending_holds
 from .maintain import maintain
 from .options import CrawlOptions
@@ -19,6 +20,7 @@ __all__ = [
     "Report",
     "count_of",
     "crawl",
+    "examine",
     "maintain",
     "pending_holds",
     "preview",

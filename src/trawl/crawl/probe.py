@@ -175,19 +175,24 @@ async def probe(
         load_block=load_block,
     ) as client:
         origin = base_url_and_origin(source, options.base_url)[1]
-        work = _Work(found, source, source.endpoints[endpoint], client, f"base: {origin}", lake)
+        work = Explainer(found, source, client, f"base: {origin}; ", lake)
         await (work.list_it() if wanted is None else work.record(wanted))
     return found
 
 
 @dataclass(slots=True)
-class _Work:
+class Explainer:
+    """Asks, and writes into `found` what it learns. `origin`: who named the base address, for the reader."""
+
     found: Probe
     source: SourceConfig
-    config: EndpointConfig
     client: Client
-    origin: str
-    lake: Lake | None
+    origin: str = ""
+    lake: Lake | None = None
+    config: EndpointConfig = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.config = self.source.endpoints[self.found.endpoint]
 
     async def list_it(self) -> list[tuple[str, str | None, Any]] | None:
         """Ask for the list; its keys, labels and items where they could be read."""
@@ -432,7 +437,7 @@ class _Work:
         """One request, written down; None where no answer came that could be read."""
         query = "&".join(f"{name}={value}" for name, value in params.items())
         shown = self.client.locate(url) + (f"?{query}" if query else "")
-        why = f"{self.origin}; {why}"
+        why = f"{self.origin}{why}"
         began = time.perf_counter()
         try:
             response = await self.client.get(url, params=params or None)
