@@ -18,7 +18,7 @@ from trawl.model.diff import Difference
 from trawl.model.diff import diff as compare
 from trawl.model.values import parse_duration
 
-from .common import EndpointOption, JsonOption, LakeOption, open_lake, out, parse_time, print_json
+from .common import EndpointOption, Flag, JsonOption, LakeOption, open_lake, out, parse_time, print_json
 from .differences import show_differences
 
 _DIFFERENCES = 8  # of one record
@@ -38,11 +38,12 @@ Change = Literal["created", "changed", "renamed", "reordered", "missing", "gone"
 
 def changes(
     source: str,
+    /,
     *,
     since: str = "last run",
     endpoint: EndpointOption = (),
-    kind: Annotated[tuple[Change, ...], Parameter(negative=())] = (),
-    diff: Annotated[bool, Parameter(name="--diff", negative=())] = False,
+    kind: Annotated[tuple[Change, ...], Parameter(negative=(), show_default=False)] = (),
+    diff: Annotated[Flag, Parameter(name="--diff")] = False,
     limit: int = 20,
     lake: LakeOption = None,
     json_output: JsonOption = False,

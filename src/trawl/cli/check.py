@@ -2,9 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Annotated
 
-from cyclopts import Parameter
 from rich.markup import escape
 
 from trawl.crawl import examine
@@ -13,15 +11,16 @@ from trawl.model.health import Health, Level
 from trawl.model.values import format_duration
 from trawl.sources import load_source, source_names
 
-from .common import JsonOption, LakeOption, open_lake, out, print_json, run_async
+from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, run_async
 
 _MARKS = {Level.OK: "[green]ok     [/]", Level.WARNING: "[yellow]warning[/]", Level.WRONG: "[red]wrong  [/]"}
 
 
 def check(
     source: str | None = None,
+    /,
     *,
-    live: Annotated[bool, Parameter(negative=())] = False,
+    live: Flag = False,
     lake: LakeOption = None,
     base_url: str | None = None,
     json_output: JsonOption = False,

@@ -22,8 +22,11 @@ LakeOption = Annotated[
     Parameter(name="--lake", help="The lake: a folder or s3://bucket/prefix. Default: $TRAWL_LAKE, else ./lake."),
 ]
 
-EndpointOption = Annotated[tuple[str, ...], Parameter(negative=(), help="Only this endpoint; repeatable.")]
-JsonOption = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON, for scripts.")]
+# An option that is off, or given as often as one likes: its default says nothing.
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+Names = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+EndpointOption = Annotated[Names, Parameter(help="Only this endpoint; repeatable.")]
+JsonOption = Annotated[Flag, Parameter(name="--json", help="Print JSON, for scripts.")]
 AsOfOption = Annotated[
     str | None,
     Parameter(name="--as-of", help="As things stood then: 2026-08-03, or with a time (without a zone: UTC)."),

@@ -2,26 +2,24 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from trawl.crawl import count_of
 from trawl.lake import Format
 from trawl.lake import export as export_source
 
-from .common import AsOfOption, EndpointOption, JsonOption, LakeOption, open_lake, out, parse_time, print_json
+from .common import AsOfOption, EndpointOption, Flag, JsonOption, LakeOption, open_lake, out, parse_time, print_json
 from .progress import Bar
 
 
 def export(
     source: str,
+    /,
     *,
     to: Path = Path("export"),
     format: Format = "files",
     endpoint: EndpointOption = (),
     as_of: AsOfOption = None,
-    overwrite: Annotated[bool, Parameter(negative=())] = False,
+    overwrite: Flag = False,
     lake: LakeOption = None,
     json_output: JsonOption = False,
 ) -> None:

@@ -1,25 +1,22 @@
 """`trawl plan`: what a run would do."""
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from trawl.crawl import CrawlOptions, count_of, preview
 from trawl.sources import load_source
 
-from .common import EndpointOption, JsonOption, LakeOption, open_lake, out, print_json, run_async, table
+from .common import EndpointOption, Flag, JsonOption, LakeOption, open_lake, out, print_json, run_async, table
 from .progress import progress_for
 from .run import rate_of
 
 
 def plan(
     source: str,
+    /,
     *,
     lake: LakeOption = None,
     base_url: str | None = None,
     endpoint: EndpointOption = (),
     rate: str | None = None,
-    force: Annotated[bool, Parameter(negative=())] = False,
+    force: Flag = False,
     json_output: JsonOption = False,
 ) -> None:
     """Say what a refresh would fetch, and how long that would take. Asks the token and the lists; writes nothing.

@@ -15,6 +15,7 @@ _WIDTH = 100  # characters of a value in a table
 
 def query(
     sql: str,
+    /,
     *,
     lake: LakeOption = None,
     as_of: AsOfOption = None,

@@ -13,12 +13,13 @@ from trawl.model.errors import ConfigurationError
 from trawl.model.values import parse_duration
 from trawl.sources import load_source
 
-from .common import EndpointOption, JsonOption, LakeOption, open_lake, out, print_json, run_async, table
+from .common import EndpointOption, Flag, JsonOption, LakeOption, Names, open_lake, out, print_json, run_async, table
 from .progress import progress_for
 
 
 def run(
     source: str,
+    /,
     *,
     lake: LakeOption = None,
     base_url: str | None = None,
@@ -26,12 +27,12 @@ def run(
     endpoint: EndpointOption = (),
     rate: str | None = None,
     max_requests: int | None = None,
-    force: Annotated[bool, Parameter(negative=())] = False,
-    cache: Annotated[bool, Parameter(name="--cache", negative="--no-cache")] = True,
-    accept: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    reject: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    force: Flag = False,
+    cache: Annotated[bool, Parameter(name="--cache", negative="--no-cache", show_default=False)] = True,
+    accept: Names = (),
+    reject: Names = (),
     wait: str | None = None,
-    allow_rollback: Annotated[bool, Parameter(negative=())] = False,
+    allow_rollback: Flag = False,
     json_output: JsonOption = False,
 ) -> int:
     """Crawl a source into the lake: list it, fetch what is due, commit once.

@@ -338,8 +338,9 @@ class Explainer:
                     f"{self.found.endpoint}: the list's first page has no record {wanted!r}",
                     remedy="give its key, or crawl first: the lake knows every label",
                 )
-            near = get_close_matches(wanted, [item[1] or item[0] for item in items], n=_NEAR)
-            raise nobody(self.found.endpoint, wanted, [item[:2] for item in items if (item[1] or item[0]) in near])
+            names = {(label or key).lower(): (key, label) for key, label, _ in items}
+            near = [names[name] for name in get_close_matches(wanted.lower(), names, n=_NEAR)]
+            raise nobody(self.found.endpoint, wanted, near)
         return found[0]
 
     async def _below_parent(self, key: str) -> tuple[str | None, str]:

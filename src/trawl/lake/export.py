@@ -74,6 +74,8 @@ def export(
     snapshot = source.log.snapshot()
     check_endpoints(snapshot, source.name, endpoints)
     root = folder.expanduser().absolute() / safe_name(source.name)
+    if source.store.folder is not None and root.resolve().is_relative_to(source.store.folder.resolve()):
+        raise ConfigurationError(f"{folder} lies in the lake itself", remedy="choose another folder with --to")
     with _disk_errors(root), closing(connect()) as con:
         views.create(
             con,

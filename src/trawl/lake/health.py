@@ -129,9 +129,9 @@ def _fault(source: SourceLake, file: dict[str, Any]) -> str | None:
         with source.store.open(f"{source.name}/log/{path}") as content:
             rows = pq.ParquetFile(content).metadata.num_rows
     except LakeError as error:
-        return f"{path}: {error.message}"
-    except (OSError, FileNotFoundError):
-        return f"{path} is missing"
+        return f"{path} is missing" if "not found" in error.message else f"{path}: {error.message}"
+    except OSError as error:
+        return f"{path}: {error}"
     except pa.ArrowException as error:
         return f"{path} is damaged: {' '.join(str(error).split())[:120]}"
     if rows != file["num_records"]:

@@ -167,8 +167,11 @@ def events(snapshot: "Snapshot | None", endpoint: str, key: str) -> list[dict[st
         own = f"(SELECT * FROM {rows_of('log')} WHERE endpoint = {literal(endpoint)} AND key = {literal(key)})"
         query = f"""
             SELECT c.endpoint, c.key, c.label, c.change, c.old_label, c.version, c.observed_at, c.run,
-                   r.missing_since, r.refused_at, r.reason, r.source_version
-            FROM ({views.changes(own)}) c JOIN {own} r ON r.valid_from = c.observed_at
+                   r.missing_since, CASE WHEN r.refused >= r.missing_since THEN r.refused END AS refused_at,
+                   r.reason, r.source_version
+            FROM ({views.changes(own)}) c JOIN (
+                SELECT *, last_value(refused_at IGNORE NULLS) OVER (ORDER BY valid_from) AS refused FROM {own}
+            ) r ON r.valid_from = c.observed_at
             UNION ALL BY NAME
             SELECT endpoint, key, label,
                    CASE WHEN starts_with(reason, 'quarantine: ') THEN 'quarantined' ELSE 'failed' END AS change,

@@ -17,7 +17,7 @@ from trawl.model.errors import ConfigurationError
 
 from . import history, views
 from .source import SourceLake
-from .sql import connect
+from .sql import connect, unreadable
 from .store import Store
 
 
@@ -71,10 +71,8 @@ class Lake:
         try:
             relation = con.sql(sql)
         except duckdb.Error as error:
-            known = ", ".join(f"{name}.{view}" for name in names for view in views.NAMES)
-            raise ConfigurationError(
-                f"SQL: {_plain(error)}", remedy=f"there are: {known or 'no sources yet'}"
-            ) from None
+            known = [f"{name}.{view}" for name in names for view in views.NAMES]
+            raise _explain(error, sql, known) from None
         if relation is None:
             raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
         return Result(con, relation)
@@ -155,8 +153,25 @@ class _sql_errors:  # noqa: N801
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, duckdb.IOException):
+            raise unreadable(error) from None
         if isinstance(error, duckdb.Error):
             raise ConfigurationError(f"SQL: {_plain(error)}") from None
+
+
+def _explain(error: duckdb.Error, sql: str, known: list[str]) -> ConfigurationError:
+    """What is wrong with a question, and what could have been meant."""
+    remedy = f"there are: {', '.join(known) or 'no sources yet'}"
+    text = _plain(error)
+    named = [view for view in known if view in sql]
+    if isinstance(error, duckdb.BinderException) and named:
+        remedy = f'its columns: trawl query "DESCRIBE {named[0]}"'
+    elif isinstance(error, duckdb.CatalogException) and (missing := re.search(r"Table with name (\S+)", text)):
+        text = text.split("\n")[0]  # DuckDB's own guess is among its inner tables
+        word = next((word for word in re.findall(r"[\w.]+", sql) if word.endswith(missing[1])), missing[1])
+        if near := get_close_matches(word, known, n=1):
+            remedy = f"did you mean {near[0]}? {remedy}"
+    return ConfigurationError(f"SQL: {text}", remedy=remedy)
 
 
 def _plain(error: duckdb.Error) -> str:
