@@ -75,11 +75,17 @@ class Stage:
 
 @contextmanager
 def staged(
-    lake: Path, *, before: Any = None, catalogue: Any = None, jitter: float = 0.3, **faults: Any
+    lake: Path,
+    *,
+    before: Any = None,
+    catalogue: Any = None,
+    jitter: float = 0.3,
+    longest: float = LONGEST,
+    **faults: Any,
 ) -> Iterator[Stage]:
     clock = Clock()
     app = ReplicaApp(catalogue or day(0))
-    referee = Referee(jitter=jitter, longest=LONGEST, clock=clock)
+    referee = Referee(jitter=jitter, longest=longest, clock=clock)
     old = None if before is None else ReplicaApp(before)
     world = faulty(app, Faults(**faults), before=old, clock=clock, announce=referee.announced)
     with running(RefereedApp(world, referee)) as url:
@@ -91,12 +97,13 @@ def day(number: int) -> GeneratedCatalogue:
 
 
 class Days:
-    """A tiny API of one list: what it lists and what answers can be changed at will."""
+    """A deploy of a tiny API with one list; what is `unlisted` answers nevertheless, and documents are `of` a deploy."""
 
-    def __init__(self, deploy: int, keys: range, *, unlisted: tuple[int, ...] = ()) -> None:
+    def __init__(self, deploy: int, keys: range, *, unlisted: tuple[int, ...] = (), of: int | None = None) -> None:
         self.release = Release(hash=f"d{deploy}", deploy_date=str(1_785_542_400 + deploy * 86_400))
         self.endpoints = frozenset({"stat"})
         self.keys, self.unlisted = keys, unlisted
+        self.of = deploy if of is None else of
 
     def find(self, path: str) -> Document | Listing | None:
         if path == "meta":
@@ -110,7 +117,7 @@ class Days:
             return Listing(len(entries), entries)
         key = path.removeprefix("stat/")
         known = key.isdecimal() and (int(key) in self.keys or int(key) in self.unlisted)
-        return as_document(f'{{"id":{key},"deploy":"{self.release.hash}"}}'.encode()) if known else None
+        return as_document(f'{{"id":{key},"deploy":{self.of}}}'.encode()) if known else None
 
 
 STAT = {"endpoints": {"stat": {}}}

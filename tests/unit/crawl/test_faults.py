@@ -1,5 +1,6 @@
 """Whatever the network, the caches and the API do: every record arrives in the end, none regresses, nobody is hurried."""
 
+import asyncio
 import math
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from tests.crawling import Clock, ask, changes_of, contents, count, run
 from tests.hostile import HELD, PAGED, QUICK, STAT, Days, Documents, day, documents, keys, quick, staged
+from trawl.crawl import CrawlOptions, crawl, hosts
+from trawl.lake import Lake
 from trawl.model.errors import GuardTripped
 from trawl.replica.faults import FORMS
 
@@ -87,6 +90,31 @@ def test_the_rate_is_exceeded_in_no_second_and_no_request_starts_inside_a_cool_d
     assert referee.trespasses == 0, referee.summary()
     assert referee.cool_downs > 3
     assert referee.densest > RATE / 2, "it was a race, not a walk"
+
+
+def test_runs_that_follow_one_another_keep_to_the_rate_together(tmp_path: Path) -> None:
+    source = quick(rate={"requests_per_second": 5, "connections": 4})
+    with staged(tmp_path, catalogue=Days(0, range(1, 4)), jitter=0.2) as stage:
+        stage.crawl(source, rate=None, endpoints=("stat",))
+        for _ in range(12):
+            assert stage.crawl(source, rate=None, endpoints=("stat",)).requests == 1
+    assert not stage.referee.exceeded(5), stage.referee.summary()
+
+
+def test_runs_at_the_same_time_learn_of_each_others_cool_downs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "POLL", 0.1)
+    patient = QUICK | {"max_retry_after": "1.5s"}
+    with staged(tmp_path, jitter=0.8, longest=1.5, storm_every=60, storm_requests=1, wait="1.5s",
+                retry_after="fractional", slow=1, slow_time="0.1s") as stage:  # fmt: skip
+        options = CrawlOptions(base_url=stage.url, rate="unlimited", endpoints=HELD)
+        sources = (quick(requests=patient), quick(requests=patient, name="other"))
+
+        async def together() -> None:
+            await asyncio.gather(*(crawl(source, Lake(tmp_path), options) for source in sources))
+
+        asyncio.run(together())
+    assert stage.referee.cool_downs > 3
+    assert stage.referee.trespasses == 0, stage.referee.summary()
 
 
 def test_a_budget_counts_every_try(tmp_path: Path) -> None:
