@@ -15,6 +15,7 @@ from trawl.lake.lease import Lease
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
+from trawl.sources import SourceCrawler, YamlCrawler
 from trawl.transport import Client, Clock, CoolDown
 from trawl.transport.auth import SecretLoader
 
@@ -41,7 +42,7 @@ def run_id(started: datetime) -> str:
 
 
 async def crawl(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions | None = None,
     *,
@@ -49,7 +50,7 @@ async def crawl(
     clock: Clock = utc_now,
     load_block: SecretLoader | None = None,
 ) -> Report:
-    """Crawl a source into a lake, once: one run, at most one commit.
+    """Crawl a source (a configuration, or a crawler of its own) into a lake, once: one run, at most one commit.
 
     Raises:
         ConfigurationError: something is wrong that can be known before the first request, or the host is unreachable.
@@ -59,6 +60,8 @@ async def crawl(
     """
     options = options or CrawlOptions()
     progress = progress or Quiet()
+    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
     part.log.snapshot()  # a newer format is refused before anything is written
@@ -71,7 +74,7 @@ async def crawl(
         snapshot = await asyncio.to_thread(part.log.make)
         facts = part.facts(snapshot)
         check_keys(source, facts)
-        context = Context(run, started, source, target, options, part, snapshot, facts, clock, progress)
+        context = Context(run, started, crawler, target, options, part, snapshot, facts, clock, progress)
         if decided := await asyncio.to_thread(holds.decide, context, lease):
             return decided
         return await _run(context, lake, lease, load_block)
@@ -80,7 +83,7 @@ async def crawl(
 
 
 async def preview(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions | None = None,
     *,
@@ -90,12 +93,14 @@ async def preview(
 ) -> Preview:
     """Say what a refresh would do. Asks the token and the lists, takes no lease, writes nothing."""
     options = options or CrawlOptions()
+    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
     snapshot = part.log.snapshot()
     facts = part.facts(snapshot)
     check_keys(source, facts)
-    context = Context("preview", clock(), source, target, options, part, snapshot, facts, clock, progress or Quiet())
+    context = Context("preview", clock(), crawler, target, options, part, snapshot, facts, clock, progress or Quiet())
     host = SharedHost(context, lake)
     await host.learn()
     async with _client(context, host.cool_down, load_block) as client:
@@ -189,6 +194,7 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
 
     fetcher = Fetcher(
         run=plan.run,
+        crawler=context.crawler,
         source=context.source,
         lake=context.lake,
         client=client,

@@ -26,6 +26,7 @@ from trawl.model.config import SourceConfig, VersionToken
 from trawl.model.errors import BrokenBody, ConfigurationError, Retriable, Skippable
 from trawl.model.keys import scalar
 from trawl.model.version import order_of
+from trawl.sources import SourceCrawler
 from trawl.transport import Client, Clock
 
 from .listing import Absent, Kept, Listed, Listing, Unchanged, list_endpoint
@@ -51,7 +52,7 @@ class Context:
 
     run: str
     started_at: datetime
-    source: SourceConfig
+    crawler: SourceCrawler
     target: Target
     options: CrawlOptions
     lake: SourceLake
@@ -59,6 +60,11 @@ class Context:
     facts: dict[str, Any]
     clock: Clock
     progress: Progress
+
+    @property
+    def source(self) -> SourceConfig:
+        """What the crawler is configured with."""
+        return self.crawler.config_block
 
     @property
     def base(self) -> Snapshot:
@@ -265,7 +271,7 @@ async def _list_all(
             group.create_task(
                 list_endpoint(
                     client,
-                    context.source,
+                    context.crawler,
                     name,
                     known.get(name),
                     conditional=not options.no_cache

@@ -1,8 +1,6 @@
-"""The sources that are known by name, and the reading of source files."""
+"""The reading of a source's description: every error names file, path, value, and what would be right."""
 
-import os
 from difflib import get_close_matches
-from importlib.resources import files
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -16,39 +14,21 @@ from trawl.model.errors import ConfigurationError
 _DESCRIBED = "docs/sources.md describes every key"
 
 
-def source_names() -> list[str]:
-    """The sources that ship with Trawl."""
-    names = (item.name for item in files(__package__).iterdir())
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-
-
-def load_source(name: str | os.PathLike[str]) -> SourceConfig:
-    """A source by its registered name, or from a YAML file.
-
-    Raises ConfigurationError, which names the file, the path in it, the value, and what would be right.
-    """
-    text = os.fspath(name)
-    if text in source_names():
-        file = files(__package__).joinpath(f"{text}.yaml")
-        return parse_source(file.read_text(encoding="utf-8"), file.name)
-    path = Path(text)
-    if path.suffix not in {".yaml", ".yml"} and not path.is_file():
-        near = get_close_matches(text, source_names(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigurationError(
-            f"unknown source {text!r}",
-            remedy=f"{hint}known are: {', '.join(source_names())}; or name a YAML file",
-        )
+def read_source(path: Path) -> SourceConfig:
+    """A source from a YAML file. Raises ConfigurationError where it cannot be read, or as `parse_source` does."""
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # no text, or no path at all
         reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"cannot read the source file {text}: {reason}", remedy="check its path") from None
-    return parse_source(content, text)
+        raise ConfigurationError(f"cannot read the source file {path}: {reason}", remedy="check its path") from None
+    return parse_source(content, str(path))
 
 
 def parse_source(content: str, origin: str) -> SourceConfig:
-    """A source from YAML text; `origin` is how errors call it."""
+    """A source from YAML text; `origin` is how errors call it.
+
+    Raises ConfigurationError, which names the origin, the path in it, the value, and what would be right.
+    """
     try:
         data = yaml.load(content, Loader=_Loader)  # noqa: S506  (a SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:
