@@ -1,5 +1,6 @@
 """`trawl check`: whether sources are described well."""
 
+from trawl.model.errors import ConfigurationError
 from trawl.model.values import format_duration
 from trawl.sources import load_source, source_names
 
@@ -18,8 +19,13 @@ def check(source: str | None = None) -> None:
     source
         A registered source or a YAML file; without it, every registered one.
     """
+    faults: list[ConfigurationError] = []
     for name in [source] if source is not None else source_names():
-        config = load_source(name)
+        try:
+            config = load_source(name)
+        except ConfigurationError as fault:  # the others are checked all the same
+            faults.append(fault)
+            continue
         children = [n for n, endpoint in config.endpoints.items() if endpoint.parent is not None]
         token = config.version_token
         out.print(f"[green]ok[/] [bold]{config.name}[/] at {config.base_url}")
@@ -30,3 +36,5 @@ def check(source: str | None = None) -> None:
             + (f"version token {token.path} {token.field}" if token else "no version token")
             + f"; fresh for {format_duration(config.defaults.freshness)}"
         )
+    if faults:
+        raise faults[0] if len(faults) == 1 else ConfigurationError("\n".join(map(str, faults)))

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trawl.crawl import CrawlOptions, preview
-from trawl.sources import load_source
+from trawl.sources import get_crawler
 
 from .common import LakeOption, open_lake, out, run_async, table
 from .progress import progress_for
@@ -44,10 +44,10 @@ def plan(
     json_output
         Print one JSON object.
     """
-    config = load_source(source)
+    crawler = get_crawler(source)
     options = CrawlOptions(base_url=base_url, endpoints=endpoint, rate=rate_of(rate), force=force)
-    with progress_for(config.name, quiet=json_output) as progress:
-        found = run_async(preview(config, open_lake(lake), options, progress=progress))
+    with progress_for(crawler.source_name, quiet=json_output) as progress:
+        found = run_async(preview(crawler, open_lake(lake), options, progress=progress))
     if json_output:
         print(json.dumps(found.to_dict()))
         return

@@ -10,7 +10,7 @@ from rich.markup import escape
 from trawl.crawl import CrawlOptions, Report, count_of, crawl
 from trawl.model.errors import ConfigurationError
 from trawl.model.values import parse_duration
-from trawl.sources import load_source
+from trawl.sources import get_crawler
 
 from .common import LakeOption, open_lake, out, run_async, table
 from .progress import progress_for
@@ -71,7 +71,7 @@ def run(
     json_output
         Print the run's report as one JSON object.
     """
-    config = load_source(source)
+    crawler = get_crawler(source)
     options = CrawlOptions(
         mode=mode,
         base_url=base_url,
@@ -85,8 +85,8 @@ def run(
         wait=None if wait is None else _wait(wait),
         allow_rollback=allow_rollback,
     )
-    with progress_for(config.name, quiet=json_output and not sys.stderr.isatty()) as progress:
-        report = run_async(crawl(config, open_lake(lake), options, progress=progress))
+    with progress_for(crawler.source_name, quiet=json_output and not sys.stderr.isatty()) as progress:
+        report = run_async(crawl(crawler, open_lake(lake), options, progress=progress))
     if json_output:
         print(json.dumps(report.to_dict()))
     else:

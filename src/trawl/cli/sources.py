@@ -1,5 +1,8 @@
 """`trawl sources`: what can be crawled by name."""
 
+from rich.markup import escape
+
+from trawl.model.errors import ConfigurationError
 from trawl.sources import load_source, source_names
 
 from .common import out, table
@@ -12,6 +15,13 @@ def sources() -> None:
     trawl sources
     ```
     """
-    configs = [load_source(name) for name in source_names()]
+    configs, faults = [], []
+    for name in source_names():
+        try:
+            configs.append(load_source(name))
+        except ConfigurationError as fault:  # a package that is broken: its source only
+            faults.append(fault)
     rows = [[c.name, c.title, c.base_url, len(c.endpoints), f"{c.rate.requests_per_second:g}/s"] for c in configs]
     out.print(table(["name", "title", "base_url", "endpoints", "rate"], rows))
+    for fault in faults:
+        out.print(f"[yellow]broken:[/] {escape(str(fault))}")

@@ -7,7 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from trawl.lake import Lake, ListingState, Outcome, Plan
@@ -16,7 +17,7 @@ from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
 from trawl.sources import SourceCrawler, YamlCrawler
-from trawl.transport import Client, Clock, CoolDown
+from trawl.transport import Client, Clock, CoolDown, utc_now
 from trawl.transport.auth import SecretLoader
 
 from . import holds, planning
@@ -29,11 +30,7 @@ from .report import EndpointReport, Report
 from .tasks import task_group
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
-
-
-def utc_now() -> datetime:
-    """The clock that runs go by unless another is injected."""
-    return datetime.now(UTC)
+KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
 
 
 def run_id(started: datetime) -> str:
@@ -104,6 +101,8 @@ async def preview(
     host = SharedHost(context, lake)
     await host.learn()
     async with _client(context, host.cool_down, load_block) as client:
+        if client.keyless:
+            context.progress.say(KEYLESS)
         return await planning.preview(context, client)
 
 
@@ -129,6 +128,8 @@ async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoa
         context.progress.say(f"going on with run {plan.run} of {plan.created_at}")
     host = SharedHost(context, lake)
     async with _client(context, host.cool_down, load_block) as client:
+        if client.keyless:
+            context.progress.say(KEYLESS)
         try:
             async with host.joined(client):
                 plan = plan or await make_plan(context, client)
@@ -151,7 +152,7 @@ def _client(context: Context, cool_down: CoolDown, load_block: SecretLoader | No
         requests_per_second=context.target.requests_per_second,
         connections=context.target.connections,
         budget=context.options.max_requests,
-        load_block=load_block,
+        api_key=partial(context.crawler.get_api_key, load_block),
     )
 
 
@@ -259,7 +260,7 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
         - sum(shard.records for shard in plan.shards)
     )
     if plan.mode == "refresh" and left > 0:
-        report.note = f"the request budget is spent: {left} records stay due"
+        report.note = _both(f"the request budget is spent: {left} records stay due", report.note)
     writer = context.lake.log.writer(plan.run, "run")
     context.lake.write_run(writer, plan.run, context.clock(), plan.facts)
     for name in changed_held:  # the new keys of its list are held, too: it must come whole again
@@ -329,14 +330,19 @@ def _report(
         finished_at=context.clock(),
         endpoints=endpoints,
         source_version=(plan.facts if plan else context.facts).get("token", {}).get("value"),
-        **traffic,  # type: ignore[arg-type]
+        note=KEYLESS if client.keyless else None,
+        **traffic,
     )
+
+
+def _both(note: str | None, other: str | None) -> str | None:
+    return "; ".join(text for text in (note, other) if text) or None
 
 
 def _ended(context: Context, client: Client, status: str, note: str | None = None) -> Report:
     """A run that ends without a commit leaves only its manifest."""
     report = _report(context, client, status, {name: EndpointReport() for name in context.target.endpoints})
-    report.note = note
+    report.note = _both(note, report.note)
     context.lake.runs.save_manifest(report.to_dict() | {"committed": False, "holds": {}})
     return report
 

@@ -72,8 +72,7 @@ class YamlCrawler:
         return self._config
 
     def get_api_key(self, load_block: SecretLoader | None = None) -> str | None:
-        credentials = self._config.credentials
-        return None if credentials is None else read_secret(credentials, load_block)
+        return read_secret(self._config.credentials, load_block)
 
     async def discover_item_ids(
         self, endpoint: str, client: Client, known: Validators | None = None
