@@ -23,5 +23,5 @@ def sources() -> None:
             faults.append(fault)
     rows = [[c.name, c.title, c.base_url, len(c.endpoints), f"{c.rate.requests_per_second:g}/s"] for c in configs]
     out.print(table(["name", "title", "base_url", "endpoints", "rate"], rows))
-    for fault in faults:
-        out.print(f"[yellow]broken:[/] {escape(str(fault))}")
+    for broken in faults:
+        out.print(f"[yellow]broken:[/] {escape(str(broken))}")
