@@ -24,7 +24,7 @@ from . import holds, planning
 from .fetch import Fetcher, traffic_of
 from .hosts import SharedHost
 from .options import CrawlOptions, resolve
-from .planning import Context, Preview, adopt, check_keys, make_plan
+from .planning import Context, NothingNew, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
 from .tasks import task_group
@@ -132,9 +132,11 @@ async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoa
             context.progress.say(KEYLESS)
         try:
             async with host.joined(client):
-                plan = plan or await make_plan(context, client)
                 if plan is None:
-                    return _ended(context, client, "no change")
+                    made = await make_plan(context, client)
+                    if isinstance(made, NothingNew):
+                        return _ended(context, client, "no change", said=made.endpoints)
+                    plan = made
                 with _few_collections():
                     outcomes = await _fetch(context, client, plan)
         except BaseException as error:
@@ -339,9 +341,20 @@ def _both(note: str | None, other: str | None) -> str | None:
     return "; ".join(text for text in (note, other) if text) or None
 
 
-def _ended(context: Context, client: Client, status: str, note: str | None = None) -> Report:
+def _ended(
+    context: Context,
+    client: Client,
+    status: str,
+    note: str | None = None,
+    said: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Report:
     """A run that ends without a commit leaves only its manifest."""
-    report = _report(context, client, status, {name: EndpointReport() for name in context.target.endpoints})
+    found = {name: (said or {}).get(name, {}) for name in context.target.endpoints}
+    endpoints = {
+        name: EndpointReport(absent=bool(facts.get("absent")), notes=list(facts.get("notes", [])))
+        for name, facts in found.items()
+    }
+    report = _report(context, client, status, endpoints)
     report.note = _both(note, report.note)
     context.lake.runs.save_manifest(report.to_dict() | {"committed": False, "holds": {}})
     return report

@@ -1,6 +1,6 @@
 """A listing: a complete, verified set of keys of an endpoint at one moment; or nothing at all."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,7 @@ from typing import Any
 from trawl.lake import ListingState, listed_table
 from trawl.model.canonical import byte_hash, text
 from trawl.model.classify import Action
-from trawl.model.config import VersionToken
+from trawl.model.config import SourceConfig, VersionToken
 from trawl.model.errors import BrokenBody, Retriable, Skippable, TornListing, TrawlError
 from trawl.model.keys import check_key, fields_of, fill, scalar
 from trawl.model.version import order_of
@@ -91,7 +91,8 @@ async def list_endpoint(
 
 async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: ListingState | None) -> Listing:
     token = crawler.config_block.version_token
-    columns = _Columns(crawler, endpoint)
+    key_of = partial(crawler.get_item_unique_id_from_summary_data, endpoint)
+    columns = Columns(crawler.config_block, endpoint, key_of)
     counts: set[int] = set()
     digests: list[bytes] = []
     size = 0
@@ -140,12 +141,12 @@ async def _closing(batches: AsyncIterator[Batch]) -> AsyncIterator[AsyncIterator
             await close()
 
 
-class _Columns:
+class Columns:
     """The keys of a listing as they come in, page by page."""
 
-    def __init__(self, crawler: SourceCrawler, endpoint: str) -> None:
-        self._endpoint, self._config = endpoint, crawler.config_block.endpoints[endpoint]
-        self._key_of = partial(crawler.get_item_unique_id_from_summary_data, endpoint)
+    def __init__(self, source: SourceConfig, endpoint: str, key_of: Callable[[Any], str] | None = None) -> None:
+        self._endpoint, self._config = endpoint, source.endpoints[endpoint]
+        self._key_of = key_of or self._config.key_policy.key_of
         detail = self._config.detail
         self._template = detail.path if detail and any(f.startswith("item.") for f in fields_of(detail.path)) else None
         self._seen: set[str] = set()

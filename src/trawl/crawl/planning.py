@@ -114,8 +114,15 @@ def check_keys(source: SourceConfig, facts: dict[str, Any]) -> None:
             )
 
 
-async def make_plan(context: Context, client: Client) -> Plan | None:
-    """Decide what this run does and store it; None where nothing is to do and nothing was learnt."""
+@dataclass(frozen=True, slots=True)
+class NothingNew:
+    """A run that has nothing to do and learnt nothing; by endpoint, what its listing says all the same: notes, absent."""
+
+    endpoints: dict[str, dict[str, Any]]
+
+
+async def make_plan(context: Context, client: Client) -> Plan | NothingNew:
+    """Decide what this run does and store it."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
     planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at)
@@ -126,7 +133,7 @@ async def make_plan(context: Context, client: Client) -> Plan | None:
             and await asyncio.to_thread(_settled, context, planner, token, known)
         ):
             context.progress.say(f"version {token.value}: unchanged and settled, nothing is due")
-            return None
+            return NothingNew({})
         listings = await _list_all(context, client, known, await asyncio.to_thread(planner.unsettled))
         return await asyncio.to_thread(_plan, context, client, planner, token, known, listings)
     finally:
@@ -291,7 +298,7 @@ def _plan(
     token: Seen | None,
     known: dict[str, ListingState],
     listings: list[Listing],
-) -> Plan | None:
+) -> Plan | NothingNew:
     options, runs = context.options, context.lake.runs
     endpoints: dict[str, dict[str, Any]] = {name: {"notes": []} for name in context.target.endpoints}
     listed = {listing.endpoint: listing for listing in listings if isinstance(listing, Listed)}
@@ -344,7 +351,7 @@ def _plan(
         }
     facts = _facts(context, token)
     if not files and not held and options.mode == "discover" and facts == context.facts:
-        return None
+        return NothingNew(endpoints)
     plan = Plan(
         run=context.run,
         source=context.source.name,
@@ -359,7 +366,7 @@ def _plan(
         facts=facts,
     )
     if not plan.shards and not files and not held and facts == context.facts:
-        return None
+        return NothingNew(endpoints)
     runs.save_plan(plan, planner)
     return plan
 

@@ -125,7 +125,7 @@ class SourceContract:
                 assert not report.total("new"), f"half a list was believed: {_said(report)}"
                 self._crawl(lake, url)
                 before = self._contents(lake)
-                report = self._crawl(lake, url, bend=bend, mode="discover", force=True)
+                report = self._crawl(lake, url, bend=bend, mode="discover", force=True, no_cache=True)
             assert not report.total("missing"), f"half a list was believed: {_said(report)}"
             for name in self._listed_endpoints():
                 counts = report.endpoints[name]
