@@ -6,7 +6,11 @@ from hypothesis import strategies as st
 
 from trawl.model.filenames import safe_name
 
-KEYS = st.text(max_size=12) | st.text(min_size=100, max_size=400) | st.sampled_from(["A", "a", "con", "CON", "..", "", "%41"])
+KEYS = (
+    st.text(max_size=12)
+    | st.text(min_size=100, max_size=400)
+    | st.sampled_from(["A", "a", "con", "CON", "..", "", "%41"])
+)
 RESERVED = {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(10))}
 
 
