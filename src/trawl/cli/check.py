@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from trawl.crawl import examine
 from trawl.model.config import SourceConfig
+from trawl.model.errors import ConfigurationError
 from trawl.model.health import Health, Level
 from trawl.model.values import format_duration
 from trawl.sources import load_source, source_names
@@ -44,8 +45,16 @@ def check(
     base_url
         Takes the place of the source's own address.
     """
-    configs = [load_source(name) for name in ([source] if source is not None else source_names())]
-    findings = list(map(_described, configs))
+    configs, findings = [], []
+    for name in [source] if source is not None else source_names():
+        try:
+            configs.append(load_source(name))
+        except ConfigurationError as error:  # the others are checked all the same
+            if source is not None:
+                raise
+            findings.append(Health(name, "description", Level.WRONG, error.message, error.remedy))
+        else:
+            findings.append(_described(configs[-1]))
     for finding in findings if not json_output else ():
         _show(finding)
     if live:
