@@ -124,6 +124,18 @@ def print_facts(facts: list[tuple[str, str]]) -> None:
     out.print(Padding(rows, (0, 0, 0, 2), expand=False), soft_wrap=False)
 
 
+def print_marked(mark: str, text: str) -> None:
+    """A line with a mark before it, both in markup; on a terminal its further lines stand below the first."""
+    if not out.is_terminal:
+        out.print(f"{mark} {text}")
+        return
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(mark, text)
+    out.print(row, soft_wrap=False)
+
+
 def shorten(text: str, width: int) -> str:
     """A text of at most so many characters."""
     return text if len(text) <= width else text[: width - 1] + "…"
