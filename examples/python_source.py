@@ -11,7 +11,7 @@ makes the source known to `trawl run museum`:
 
     [project.entry-points."trawl.sources"]
     museum = "my_package:Museum"
-"""  # noqa: INP001
+"""
 
 import asyncio
 import hashlib
@@ -140,14 +140,14 @@ def main() -> None:
             options = CrawlOptions(base_url=url, rate="unlimited", force=True)
             report = asyncio.run(crawl(Museum(), lake, options))
             works = report.endpoints["works"]
-            print(  # noqa: T201
+            print(
                 f"day {day}: {works.listed} listed, {works.new} new, {works.changed} changed, "
                 f"{report.not_modified} not modified"
             )
         for row in lake.query(
             "SELECT label, payload->>'$.artist' AS artist, version FROM museum.records ORDER BY key"
         ).rows():
-            print(f"{row['label']}: {row['artist']} (version {row['version']})")  # noqa: T201
+            print(f"{row['label']}: {row['artist']} (version {row['version']})")
 
 
 if __name__ == "__main__":

@@ -177,33 +177,13 @@ class _Work:
                 )
             case Action.OK:
                 try:
-                    return self._document(prior, path, response, version, order)
+                    return read_document(fetcher.source, prior.endpoint, prior.key, path, response)
                 except BrokenBody as error:
                     return await self._quarantine(prior, response, error.message)
             case Action.QUARANTINE:
                 return await self._quarantine(prior, response, f"no document: status {response.status}")
             case _:
                 return Failure(response.at, f"refused: the API answers {response.status}", stale_until)
-
-    def _document(self, prior: Prior, path: str, response: Response, version: str | None, order: int | None) -> Answer:
-        config = self.fetcher.source.endpoints[prior.endpoint]
-        if response.headers.get("content-type", "").startswith("text/html"):
-            raise BrokenBody("not JSON: the answer is an HTML page")
-        value = parse(response.body)
-        config.contract.check(value, prior.key)
-        age = remaining_age(response.headers)
-        return Answer(
-            response.at,
-            response.body,
-            value,
-            label=scalar(value, config.label) if config.label else None,
-            locator=path,
-            etag=response.headers.get("etag"),
-            last_modified=response.headers.get("last-modified"),
-            source_version=version,
-            source_order=order,
-            stale_until=None if age is None else response.at + age,
-        )
 
     async def _item(self, prior: Prior, body: bytes) -> Answer | Failure:
         """A list-only endpoint's record: the list has brought it already."""
@@ -229,6 +209,29 @@ class _Work:
             at=response.at,
         )
         return Failure(response.at, f"quarantine: {reason}", quarantined=True)
+
+
+def read_document(source: SourceConfig, endpoint: str, key: str, path: str, response: Response) -> Answer:
+    """The document in an answer. Raises BrokenBody where it is none, or against the endpoint's contract."""
+    config = source.endpoints[endpoint]
+    if response.headers.get("content-type", "").startswith("text/html"):
+        raise BrokenBody("not JSON: the answer is an HTML page")
+    value = parse(response.body)
+    config.contract.check(value, key)
+    version, order = version_of(source.version_token, response.headers)
+    age = remaining_age(response.headers)
+    return Answer(
+        response.at,
+        response.body,
+        value,
+        label=scalar(value, config.label) if config.label else None,
+        locator=path,
+        etag=response.headers.get("etag"),
+        last_modified=response.headers.get("last-modified"),
+        source_version=version,
+        source_order=order,
+        stale_until=None if age is None else response.at + age,
+    )
 
 
 def traffic_of(client: Client) -> dict[str, int]:

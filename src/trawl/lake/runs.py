@@ -150,8 +150,8 @@ class RunStore:
     def manifests(self, *, newest: int | None = None) -> list[dict[str, Any]]:
         """The manifests, newest first: a run's own (`committed`) and those of runs that ended without a commit."""
         paths = sorted((item["path"] for item in self._store.scan(f"{self._source}/runs")), reverse=True)
-        found = (self._store.get(path) for path in (paths if newest is None else paths[:newest]))
-        return [json.loads(content) for content in found if content is not None]
+        found = ((path, self._store.get(path)) for path in (paths if newest is None else paths[:newest]))
+        return [_manifest(path, content) for path, content in found if content is not None]
 
     # -- quarantine ------------------------------------------------------------------------------------------
 
@@ -187,6 +187,14 @@ def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:
     """Where a quarantined body lies."""
     name = quote(key, safe="")
     return f"{source}/quarantine/{run}/{endpoint}/{name if len(name) <= 200 else hashlib.sha256(key.encode()).hexdigest()}.json"
+
+
+def _manifest(path: str, content: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(content))
+    except (ValueError, TypeError):
+        remedy = "remove that object: records and history are whole without it, only `runs` will lack that run"
+        raise LakeError(f"the manifest {path} is damaged", remedy=remedy) from None
 
 
 def _plan(content: bytes) -> Plan:
