@@ -122,7 +122,7 @@ class YamlCrawler:
         return self._config.endpoints[endpoint].key_policy.key_of(summary)
 
     def get_data_path_for_item(self, endpoint: str, key: str) -> str:
-        return f"{self.source_name}/{endpoint}/{safe_name(key)}.json"
+        return "/".join(map(safe_name, (self.source_name, endpoint, key))) + ".json"
 
     def get_refresh_interval_hours(self, endpoint: str) -> float:
         return self._config.endpoints[endpoint].freshness.total_seconds() / 3600

@@ -12,6 +12,7 @@ from trawl.crawl.listing import Absent, Listed, Listing, list_endpoint
 from trawl.lake import Lake
 from trawl.model.config import SourceConfig
 from trawl.model.errors import Retriable
+from trawl.model.filenames import safe_name
 from trawl.sources import Batch, SourceCrawler, Validators
 from trawl.transport import Client, Rate, utc_now
 
@@ -94,7 +95,7 @@ class SourceContract:
         ]
         assert len(set(paths)) == len(paths), "two records share a file, or would where case is ignored"
         for path in paths:
-            assert path.startswith(f"{crawler.source_name}/"), f"{path} lies outside of the source's folder"
+            assert path.startswith(f"{safe_name(crawler.source_name)}/"), f"{path} lies outside of the source's folder"
             assert not {"", ".", ".."} & set(path.split("/")), f"{path} leads elsewhere"
 
     def test_every_listed_record_can_be_fetched_and_keeps_its_contract(self, tmp_path: Path) -> None:

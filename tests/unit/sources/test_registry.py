@@ -1,9 +1,11 @@
 """One registry knows every source: shipped, offered by packages, or registered in this process."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from examples.python_source import museum
 
 from trawl.cli.app import invoke
 from trawl.model.config import SourceConfig
@@ -93,6 +95,18 @@ def test_a_package_offers_a_source_by_an_entry_point(offer: Offer, capsys: pytes
     assert source_names() == ["ledger", "pokeapi"]
     assert invoke(["sources"]) == 0
     assert "ledger" in capsys.readouterr().out
+
+
+def test_an_offered_source_in_python_is_crawled_and_planned_by_its_name(
+    offer: Offer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    offer("offers_museum", "from examples.python_source import Museum as It", museum="offers_museum:It")
+    with museum() as (url, _):
+        flags = ["museum", "--lake", str(tmp_path / "lake"), "--base-url", url, "--rate", "unlimited"]
+        assert invoke(["plan", *flags, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["endpoints"]["works"]["new"] == 4
+        assert invoke(["run", *flags, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["endpoints"]["works"]["new"] == 4
 
 
 def test_an_unknown_name_is_refused_with_those_that_are_known(offer: Offer) -> None:
