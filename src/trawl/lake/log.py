@@ -10,7 +10,7 @@ import json
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -170,6 +170,13 @@ class Log:
         if content is None:
             raise LakeError(f"the file {file.path} of {self.source} is gone", remedy="run again")
         return pq.read_table(pa.BufferReader(content), columns=columns)
+
+    def batches(self, file: LogFile, columns: list[str]) -> Iterator[pa.Table]:
+        """Some columns of a file, a row group at a time: payloads are large."""
+        with self._store.open(f"{self._root}/{file.path}") as content:
+            groups = pq.ParquetFile(content)
+            for number in range(groups.num_row_groups):
+                yield groups.read_row_group(number, columns=columns)
 
     def holds(self, run: str) -> bool:
         """Whether this run is in the log."""
