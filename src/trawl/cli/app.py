@@ -28,6 +28,9 @@ _commands = {
     "sources": "trawl.cli.sources:sources",
     "check": "trawl.cli.check:check",
     "maintain": "trawl.cli.maintain:maintain",
+    "quarantine": "trawl.cli.quarantine:quarantine",
+    "forget": "trawl.cli.forget:forget",
+    "rekey": "trawl.cli.rekey:rekey",
     "replica": "trawl.cli.replica:replica",
     "setup": "trawl.cli.setup:setup",
 }

@@ -9,10 +9,9 @@ from rich.markup import escape
 
 from trawl.crawl import CrawlOptions, Report, count_of, crawl
 from trawl.model.errors import ConfigurationError
-from trawl.model.values import parse_duration
 from trawl.sources import load_source
 
-from .common import LakeOption, open_lake, out, run_async, table
+from .common import LakeOption, duration, open_lake, out, run_async, table
 from .progress import progress_for
 
 
@@ -82,7 +81,7 @@ def run(
         no_cache=not cache,
         accept=accept,
         reject=reject,
-        wait=None if wait is None else _wait(wait),
+        wait=None if wait is None else duration(wait, "--wait"),
         allow_rollback=allow_rollback,
     )
     with progress_for(config.name, quiet=json_output and not sys.stderr.isatty()) as progress:
@@ -154,10 +153,3 @@ def rate_of(text: str | None) -> float | Literal["unlimited"] | None:
     if not 0 < rate < float("inf"):
         raise ConfigurationError(f"--rate {text!r} is no rate", remedy="give requests per second, or 'unlimited'")
     return rate
-
-
-def _wait(text: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise ConfigurationError(f"--wait: {error}") from None

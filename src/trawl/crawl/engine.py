@@ -1,12 +1,11 @@
 """The crawl, from the lease to the commit."""
 
 import asyncio
-import secrets
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -24,20 +23,12 @@ from .options import CrawlOptions, resolve
 from .planning import Context, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
+from .rules import follow_rules
 from .tasks import task_group
+from .upkeep import Upkeep, run_id, utc_now
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
 _POLL = 5  # seconds between two looks at the shared cool-down
-
-
-def utc_now() -> datetime:
-    """The clock that runs go by unless another is injected."""
-    return datetime.now(UTC)
-
-
-def run_id(started: datetime) -> str:
-    """A run's name: ids sort as their runs began, to the millisecond."""
-    return f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}-{secrets.token_hex(3)}"
 
 
 async def crawl(
@@ -74,6 +65,9 @@ async def crawl(
         context = Context(run, started, source, target, options, part, snapshot, facts, clock, progress)
         if decided := await asyncio.to_thread(holds.decide, context, lease):
             return decided
+        work = Upkeep(run, started, part, snapshot, facts, lease)
+        work = await asyncio.to_thread(follow_rules, work, source, target.endpoints, progress.say)
+        context = replace(context, snapshot=work.snapshot, facts=work.facts)
         return await _run(context, lake, lease, load_block)
     finally:
         await asyncio.to_thread(lease.release)

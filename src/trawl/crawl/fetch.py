@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from trawl.lake import LogWriter, Outcome, SourceLake
 from trawl.model.canonical import parse
 from trawl.model.classify import Action, remaining_age
-from trawl.model.config import SourceConfig
+from trawl.model.config import EndpointConfig, SourceConfig
 from trawl.model.decide import Rules, settle, unfetched
 from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable
 from trawl.model.keys import fields_of, fill, scalar
@@ -162,33 +162,14 @@ class _Work:
                 )
             case Action.OK:
                 try:
-                    return self._document(prior, path, response, version, order)
+                    config = fetcher.source.endpoints[prior.endpoint]
+                    return document(config, prior, path, response, version, order)
                 except BrokenBody as error:
                     return await self._quarantine(prior, response, error.message)
             case Action.QUARANTINE:
                 return await self._quarantine(prior, response, f"no document: status {response.status}")
             case _:
                 return Failure(response.at, f"refused: the API answers {response.status}", stale_until)
-
-    def _document(self, prior: Prior, path: str, response: Response, version: str | None, order: int | None) -> Answer:
-        config = self.fetcher.source.endpoints[prior.endpoint]
-        if response.headers.get("content-type", "").startswith("text/html"):
-            raise BrokenBody("not JSON: the answer is an HTML page")
-        value = parse(response.body)
-        config.contract.check(value, prior.key)
-        age = remaining_age(response.headers)
-        return Answer(
-            response.at,
-            response.body,
-            value,
-            label=scalar(value, config.label) if config.label else None,
-            locator=path,
-            etag=response.headers.get("etag"),
-            last_modified=response.headers.get("last-modified"),
-            source_version=version,
-            source_order=order,
-            stale_until=None if age is None else response.at + age,
-        )
 
     async def _item(self, prior: Prior, body: bytes) -> Answer | Failure:
         """A list-only endpoint's record: the list has brought it already."""
@@ -214,6 +195,29 @@ class _Work:
             at=response.at,
         )
         return Failure(response.at, f"quarantine: {reason}", quarantined=True)
+
+
+def document(
+    config: EndpointConfig, prior: Prior, path: str | None, response: Response, version: str | None, order: int | None
+) -> Answer:
+    """The document of a response, under the endpoint's contract. Raises BrokenBody."""
+    if response.headers.get("content-type", "").startswith("text/html"):
+        raise BrokenBody("not JSON: the answer is an HTML page")
+    value = parse(response.body)
+    config.contract.check(value, prior.key)
+    age = remaining_age(response.headers)
+    return Answer(
+        response.at,
+        response.body,
+        value,
+        label=scalar(value, config.label) if config.label else None,
+        locator=path,
+        etag=response.headers.get("etag"),
+        last_modified=response.headers.get("last-modified"),
+        source_version=version,
+        source_order=order,
+        stale_until=None if age is None else response.at + age,
+    )
 
 
 def traffic_of(client: Client) -> dict[str, int]:

@@ -1,12 +1,16 @@
 """Where records are kept: one append-only log per source, in a folder or a bucket, and views over it."""
 
+from .erasing import Traces, delete, traces, without
 from .hosts import HostBoard
 from .lake import Lake, Result
 from .log import LogFile, LogWriter, Snapshot
-from .maintenance import Folded, fold
+from .maintenance import Folded, fold, foldable
 from .plans import SHARD_RECORDS, EndpointCount, EndpointRule, Planner, Token, listed_table
-from .runs import Outcome, Plan, RunStore, Shard
+from .rehashing import rehash
+from .rekeying import contents, orphans, renamed
+from .runs import Kept, Outcome, Plan, RunStore, Shard
 from .source import ListingState, SourceLake
+from .vacuum import Junk, by_kind, junk, sweep
 
 __all__ = [
     "SHARD_RECORDS",
@@ -14,6 +18,8 @@ __all__ = [
     "EndpointRule",
     "Folded",
     "HostBoard",
+    "Junk",
+    "Kept",
     "Lake",
     "ListingState",
     "LogFile",
@@ -27,6 +33,18 @@ __all__ = [
     "Snapshot",
     "SourceLake",
     "Token",
+    "Traces",
+    "by_kind",
+    "contents",
+    "delete",
     "fold",
+    "foldable",
+    "junk",
     "listed_table",
+    "orphans",
+    "rehash",
+    "renamed",
+    "sweep",
+    "traces",
+    "without",
 ]
