@@ -77,7 +77,10 @@ def test_a_forgotten_record_leaves_no_byte_in_any_object_and_the_others_keep_the
         answers.bodies["a/2"] = {"id": 2, "surname": MARKER}
         assert count(run(lake_url, url, SOURCE, clock=clock, force=True)) == {"quarantined": 1}
         maintain(Lake(lake_url), "things", clock=clock)  # what it replaced still lies there
-    others, then = history(lake_url, "2"), ask(lake_url, "FROM things.records WHERE key <> '2' ORDER BY ALL", as_of=first)
+    others, then = (
+        history(lake_url, "2"),
+        ask(lake_url, "FROM things.records WHERE key <> '2' ORDER BY ALL", as_of=first),
+    )
     places = {path.split("/")[1] for path in traces(lake_url)}
     assert places == {"log", "quarantine"}
 
