@@ -88,7 +88,10 @@ def test_the_whole_history_stands_under_the_new_keys_at_every_past_instant(lake_
         assert count(run(lake_url, url, BY_NAME, clock=clock)) == {"quarantined": 1}, "the list has the new keys"
         assert count(run(lake_url, url, BY_NAME, clock=clock, force=True)) == {"quarantined": 1}
     maintain(Lake(lake_url), "things", clock=clock)
-    assert [everything(lake_url, as_of=instant) for instant in instants[:2]] == expected[:2]
+    folded = [everything(lake_url, as_of=instant) for instant in instants]
+    for row in (row for rows in (*folded, *expected) for row in rows):
+        row.pop("checked_at", None)  # the one thing that may become older
+    assert folded == expected
     assert rekey(Lake(lake_url), BY_NAME, clock=clock) == ({}, 0)
 
 
