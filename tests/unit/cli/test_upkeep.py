@@ -33,7 +33,13 @@ class Desk:
     """A source file, an API and a lake, worked on by commands."""
 
     def __init__(self, folder: Path, url: str, answers: Answers, capsys: pytest.CaptureFixture[str]) -> None:
-        self.lake, self.file, self.url, self.answers, self.capsys = folder / "lake", folder / "t.yaml", url, answers, capsys
+        self.lake, self.file, self.url, self.answers, self.capsys = (
+            folder / "lake",
+            folder / "t.yaml",
+            url,
+            answers,
+            capsys,
+        )
         self.write()
 
     def write(self, key: str = "id", cost: str = "integer") -> None:
