@@ -122,9 +122,10 @@ def _address(source: SourceConfig, locator: str | None) -> str | None:
 
 def _untold(source: SourceConfig, endpoint: str, key: str, error: TornListing) -> ConfigurationError:
     config = source.endpoints[endpoint]
+    pattern = "write `pattern: null` if none is wanted (`defaults` may have one); " if config.key.pattern else ""
     return ConfigurationError(
         f"{endpoint}: the record {key} does not tell its new key: {error.message}",
-        remedy="a key can be taken from what is stored: a field of the document"
+        remedy=f"{pattern}a key can be taken from what is stored: a field of the document"
         + (f", the label ({config.label})" if config.label else "")
         + ", or with a `pattern` its address; nothing was changed. Other fields of the list's items are not kept: crawl "
         "into another lake",

@@ -8,12 +8,14 @@ run's. The old files lie there until a vacuum, for readers that still hold them 
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 
 import pyarrow as pa
 
 from trawl.model.records import Kind, Op
 
 from .log import Log, LogFile, Snapshot
+from .rewriting import row_groups
 from .schema import CONTENT, FILE
 from .sql import connect, literal, register_log, rows_of
 
@@ -45,8 +47,8 @@ def fold(log: Log, snapshot: Snapshot, run: str, say: Callable[[str], None] = la
                 for batch in con.sql(_folded(endpoint)).to_arrow_reader(16_384):
                     writer.add_table(kind, endpoint, pa.Table.from_batches([batch]))
             else:
-                for file in chosen:
-                    writer.add_table(kind, endpoint, log.read(file, FILE.names))
+                for rows in chain.from_iterable(row_groups(log, file) for file in chosen):
+                    writer.add_table(kind, endpoint, rows)
             added += writer.close()
             removed += chosen
     if removed:

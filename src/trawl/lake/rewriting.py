@@ -11,8 +11,7 @@ from .log import Log, LogFile
 from .schema import FILE
 
 _GROUP = 8 * 2**20  # bytes in memory that become a row group
-_ROWS = {Kind.PAYLOAD: 64}  # read at once: payloads are large
-_SMALL_ROWS = 16_384
+_PAYLOADS, _SMALL_ROWS = 64, 16_384  # read at once
 
 Change = Callable[[pa.Table], pa.Table]
 
@@ -21,12 +20,26 @@ def rewrite(log: Log, run: str, files: Iterable[LogFile], change: Change) -> lis
     """Write what `change` makes of each file's rows, a few at a time. Nothing is committed."""
     added: list[LogFile] = []
     for file in files:
-        kind = Kind(file.kind)
         writer = log.writer(run, "rewritten")
-        for rows in _grouped(change(rows) for rows in log.batches(file, FILE.names, _ROWS.get(kind, _SMALL_ROWS))):
-            writer.add_table(kind, file.endpoint, rows)
+        for rows in row_groups(log, file, change):
+            writer.add_table(Kind(file.kind), file.endpoint, rows)
         added += writer.close()
     return added
+
+
+def row_groups(log: Log, file: LogFile, change: Change = lambda rows: rows) -> Iterator[pa.Table]:
+    """What `change` makes of a file's rows, in parts that fit into memory."""
+    waiting: list[pa.Table] = []
+    size = 0
+    for rows in log.batches(file, FILE.names, _PAYLOADS if file.kind == Kind.PAYLOAD else _SMALL_ROWS):
+        part = change(rows)
+        waiting.append(part)
+        size += part.nbytes
+        if size >= _GROUP:
+            yield pa.concat_tables(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def count_of_keys(log: Log, file: LogFile, keys: Sequence[str]) -> int:
@@ -49,16 +62,3 @@ def with_keys(old: pa.Array, new: pa.Array) -> Change:
         return renamed.filter(pc.is_valid(renamed["key"]))
 
     return change
-
-
-def _grouped(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    waiting: list[pa.Table] = []
-    size = 0
-    for part in parts:
-        waiting.append(part)
-        size += part.nbytes
-        if size >= _GROUP:
-            yield pa.concat_tables(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield pa.concat_tables(waiting)
