@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from trawl.lake import Lake, LogFile, Traces, delete, traces, without
 from trawl.model.errors import ConfigurationError
@@ -9,7 +10,7 @@ from trawl.model.keys import mark_of
 from trawl.transport import Clock
 
 from .holds import pending_holds
-from .upkeep import Upkeep, upkeep, utc_now
+from .upkeep import upkeep, utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,13 @@ def forget(
     with upkeep(lake, name, clock, dry_run=dry_run) as work:
         endpoints = _family(work.facts.get("parents", {}), endpoint)
         records = [(place, key) for place in endpoints]
-        found = traces(work.source, work.snapshot, records)
+        holds = pending_holds(work.source)
+        found = traces(work.source, work.snapshot, records, {hold["run_id"] for hold in holds.values()})
         before = work.facts.get("forgotten", [])
         mark = mark_of(endpoint, key)
         if not found.any and mark not in before:
             return None
-        _check_holds(work, found.loose, key)
+        _check_holds(work.source.name, holds, found.loose, key)
         marks = sorted({*before} - {mark} if until_listed_again else {*before, mark})
         plans = work.source.runs.plans() if dry_run else work.source.runs.drop_plans()
         if not dry_run:
@@ -76,13 +78,13 @@ def _family(parents: Mapping[str, str], endpoint: str) -> list[str]:
     return found
 
 
-def _check_holds(work: Upkeep, loose: Iterable[LogFile], key: str) -> None:
+def _check_holds(source: str, holds: Mapping[str, dict[str, Any]], loose: Iterable[LogFile], key: str) -> None:
     paths = {file.path for file in loose}
-    for name, hold in pending_holds(work.source).items():
+    for name, hold in holds.items():
         if any(file["path"] in paths for file in hold["files"]):
             raise ConfigurationError(
                 f"news of {name} that wait for a decision hold the record {key}",
-                remedy=f"decide first: trawl run {work.source.name} --reject {name} (or --accept {name})",
+                remedy=f"decide first: trawl run {source} --reject {name} (or --accept {name})",
             )
 
 

@@ -25,13 +25,13 @@ def follow_rules(
     if not changed:
         return work
     step = replace(work, run=f"{work.run}-rules", facts=work.facts | {"rules": before | changed})
-    writer = work.source.log.writer(step.run, "rehash")
-    for name in changed:
-        semantic = partial(_semantic, source.endpoints[name].unordered_paths)
-        written = rehash(work.snapshot, writer, name, semantic, work.started_at)
+    log = work.source.log
+    writer = log.writer(step.run, "rehash")
+    semantic = {name: partial(_semantic, source.endpoints[name].unordered_paths) for name in changed}
+    for name, written in rehash(log, work.snapshot, writer, semantic, work.started_at).items():
         say(f"{name}: its semantic rules have changed: {count_of(written, 'record')} hashed anew")
     step.commit(writer.close(), facts=step.facts)
-    return replace(step, run=work.run, snapshot=work.source.log.make())
+    return replace(step, run=work.run, snapshot=log.make())
 
 
 def _semantic(unordered: tuple[tuple[str, ...], ...], body: bytes) -> bytes:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from .log import LogFile, Snapshot
 from .rewriting import count_of_keys, rewrite, without_keys
 from .source import SourceLake
+from .vacuum import answers_named
 
 Record = tuple[str, str]  # endpoint and key
 
@@ -25,6 +26,7 @@ class Traces:
         files: the committed files that hold those.
         loose: files that hold rows of theirs though no commit names them: of dead runs, held news, or replaced ones.
         answers: the objects of quarantined answers.
+        stray: quarantined answers under keys that no row has any longer (of a `rekey` that was killed).
         halves: half-written files, of which nobody can say what they hold.
     """
 
@@ -32,6 +34,7 @@ class Traces:
     files: list[LogFile]
     loose: list[LogFile]
     answers: list[str]
+    stray: list[str]
     halves: list[str]
 
     @property
@@ -40,8 +43,8 @@ class Traces:
         return bool(self.files or self.loose or self.answers)
 
 
-def traces(source: SourceLake, snapshot: Snapshot, records: Collection[Record]) -> Traces:
-    """Look for records in all that a lake keeps of their source, its plans apart."""
+def traces(source: SourceLake, snapshot: Snapshot, records: Collection[Record], held: Collection[str]) -> Traces:
+    """Look for records in all that a lake keeps of their source, its plans apart. `held`: runs with news that wait."""
     log, rows = source.log, 0
     files: list[LogFile] = []
     loose: list[LogFile] = []
@@ -58,8 +61,14 @@ def traces(source: SourceLake, snapshot: Snapshot, records: Collection[Record]) 
             if found:
                 loose.append(file)
     answers = [item["path"] for endpoint, key in records for item in source.runs.quarantine_objects(endpoint, key)]
+    named, committed = answers_named(source, snapshot), source.committed_runs(snapshot).difference(held)
+    stray = [
+        item["path"]
+        for item in source.runs.quarantine_objects()
+        if item["path"].split("/")[2] in committed and item["path"] not in named
+    ]
     halves = [item["path"] for item in source.store.halves(source.name)]
-    return Traces(rows, files, loose, answers, halves)
+    return Traces(rows, files, loose, answers, stray, halves)
 
 
 def without(source: SourceLake, run: str, found: Traces, records: Collection[Record]) -> list[LogFile]:
@@ -75,7 +84,7 @@ def delete(source: SourceLake, found: Traces) -> None:
     """Delete what held the records, once no commit names it any longer."""
     for file in [*found.files, *found.loose]:
         source.store.delete(source.log.path_of(file))
-    for path in found.answers:
+    for path in [*found.answers, *found.stray]:
         source.store.delete(path)
         source.store.prune(path.rpartition("/")[0])
     for path in found.halves:

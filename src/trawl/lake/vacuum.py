@@ -56,7 +56,7 @@ def junk(
         for run in sorted(dead)
         for item in sorted(plans[run], key=lambda item: item["path"].endswith("/plan.json"))
     ]
-    wanted = _open_answers(source, snapshot)
+    wanted = answers_named(source, snapshot, "open")
     found += [
         Junk("quarantined answers that were overtaken", item["path"], item["size"])
         for run, items in _by_run(source, "quarantine").items()
@@ -97,11 +97,11 @@ def _dead(snapshot: Snapshot, run: str, items: list[dict[str, Any]], before: dat
     return committed or all(item["last_modified"] < before for item in items)
 
 
-def _open_answers(source: SourceLake, snapshot: Snapshot) -> set[str]:
-    """The quarantined answers of records that have not been read well since."""
+def answers_named(source: SourceLake, snapshot: Snapshot, only: str = "true") -> set[str]:
+    """The objects that rows of the view `quarantine` name; `only` is a condition on these."""
     with closing(connect()) as con:
         register_log(con, "log", snapshot)
-        query = f"SELECT object FROM ({views.quarantine(rows_of('log'), source.name)}) WHERE open"
+        query = f"SELECT object FROM ({views.quarantine(rows_of('log'), source.name)}) WHERE {only}"
         return {path for (path,) in con.execute(query).fetchall()}
 
 

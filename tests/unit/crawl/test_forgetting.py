@@ -212,6 +212,25 @@ def test_held_news_about_the_record_are_decided_first(tmp_path: Path) -> None:
     assert found.loose == 2
 
 
+def test_answers_that_a_killed_rekey_left_under_old_keys_go_too_but_not_those_of_held_news(tmp_path: Path) -> None:
+    source = parse_source(
+        "name: things\nbase_url: https://h\nendpoints:\n"
+        "  a: {list: {path: a}, detail: {path: 'a/{key}'}, contract: {fields: {name: string}}}\n"
+        "  d: {list: {path: d}, detail: {path: 'd/{key}'}, guards: {changed: {ratio: 0, count: 1, action: hold}}}\n",
+        "t",
+    )
+    api = {"a": [{"id": 1}], "a/1": {"surname": MARKER}, "d": [{"id": key} for key in range(3)]}
+    with serving(api | {f"d/{key}": {} for key in range(3)}) as (url, answers):
+        run(tmp_path, url, source)
+        (left,) = tmp_path.glob("things/quarantine/*/a/1.json")
+        left.with_name("old-key.json").write_bytes(left.read_bytes())
+        answers.bodies |= {"d/0": [], "d/1": {"v": 2}, "d/2": {"v": 2}}
+        assert run(tmp_path, url, source, force=True).held == ["d"]
+        forget(Lake(tmp_path), "things", "a", "1")
+    assert traces(str(tmp_path)) == set()
+    assert len(list(tmp_path.glob("things/quarantine/*/d/0.json"))) == 1
+
+
 def test_a_dry_run_tells_and_changes_nothing(tmp_path: Path) -> None:
     with serving(bodies("bob", MARKER)) as (url, _):
         run(tmp_path, url, SOURCE)
