@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from trawl.lake import Lake, contents, orphans, renamed
+from trawl.lake import Lake, orphans, renamed, stored
 from trawl.model.canonical import parse
 from trawl.model.config import EndpointConfig, SourceConfig
 from trawl.model.errors import ConfigurationError, TornListing
@@ -90,7 +90,7 @@ def _table(work: Upkeep, source: SourceConfig, endpoint: str) -> Keys:
     config = source.endpoints[endpoint]
     keys: Keys = {}
     labels: dict[str, str | None] = {}
-    for old, label, locator, text in contents(work.snapshot, endpoint):
+    for old, label, locator, text in stored(work.source.log, work.snapshot, endpoint):
         payload = None if text is None else parse(text.encode())
         labels[old] = label
         try:

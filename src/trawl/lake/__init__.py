@@ -7,7 +7,7 @@ from .log import LogFile, LogWriter, Snapshot
 from .maintenance import Folded, fold, foldable
 from .plans import SHARD_RECORDS, EndpointCount, EndpointRule, Planner, Token, listed_table
 from .rehashing import rehash
-from .rekeying import contents, orphans, renamed
+from .rekeying import orphans, renamed, stored
 from .runs import Kept, Outcome, Plan, RunStore, Shard
 from .source import ListingState, SourceLake
 from .vacuum import Junk, by_kind, junk, sweep
@@ -35,7 +35,6 @@ __all__ = [
     "Token",
     "Traces",
     "by_kind",
-    "contents",
     "delete",
     "fold",
     "foldable",
@@ -44,6 +43,7 @@ __all__ = [
     "orphans",
     "rehash",
     "renamed",
+    "stored",
     "sweep",
     "traces",
     "without",

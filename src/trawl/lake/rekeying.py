@@ -8,25 +8,20 @@ import pyarrow.compute as pc
 
 from trawl.model.records import Kind
 
+from .contents import Contents
 from .log import Log, LogFile, Snapshot
 from .rewriting import rewrite, with_keys
-from .sql import STATE, connect, literal, register_log, rows_of
-
-_PAYLOADS = 64
 
 
-def contents(snapshot: Snapshot, endpoint: str) -> Iterator[tuple[str, str | None, str | None, str | None]]:
+def stored(log: Log, snapshot: Snapshot, endpoint: str) -> Iterator[tuple[str, str | None, str | None, str | None]]:
     """Key, label, locator and newest payload of every record; what was never fetched has no payload."""
-    own = f"(SELECT * FROM {rows_of('log')} WHERE endpoint = {literal(endpoint)})"
-    with closing(connect()) as con:
-        register_log(con, "log", snapshot)
-        query = f"""
-            SELECT n.key, n.label, n.locator, p.payload FROM ({STATE.format(rows=own)}) n
-            LEFT JOIN (SELECT key, run, payload FROM {own} WHERE kind = '{Kind.PAYLOAD}') p
-              ON p.key = n.key AND p.run = n.payload_run
-        """
-        for batch in con.sql(query).to_arrow_reader(_PAYLOADS):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    with closing(Contents(log, snapshot, [endpoint])) as contents:
+        for _, rows in contents.documents():
+            contents.con.register("rows", rows)
+            yield from contents.con.execute(
+                "SELECT key, label, locator, payload FROM rows JOIN newest USING (key)"
+            ).fetchall()
+        yield from contents.con.execute("SELECT key, label, locator, NULL FROM newest WHERE version = 0").fetchall()
 
 
 def orphans(log: Log, files: Sequence[LogFile], keys: Sequence[str]) -> list[str]:
