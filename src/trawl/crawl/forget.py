@@ -56,16 +56,16 @@ def forget(
         records = [(place, key) for place in endpoints]
         holds = pending_holds(work.source)
         found = traces(work.source, work.snapshot, records, {hold["run_id"] for hold in holds.values()})
-        before = work.facts.get("forgotten", [])
+        before: dict[str, list[str]] = work.facts.get("forgotten", {})
         mark = mark_of(endpoint, key)
-        if not found.any and mark not in before:
+        if not found.any and mark not in before.get(endpoint, []):
             return None
         _check_holds(work.source.name, holds, found.loose, key)
-        marks = sorted({*before} - {mark} if until_listed_again else {*before, mark})
+        marks = {*before.get(endpoint, [])} - {mark} | (set() if until_listed_again else {mark})
         plans = work.source.runs.plans() if dry_run else work.source.runs.drop_plans()
         if not dry_run:
             files = without(work.source, work.run, found, records)
-            work.commit(files, found.files, work.facts | {"forgotten": marks})
+            work.commit(files, found.files, work.facts | {"forgotten": before | {endpoint: sorted(marks)}})
             delete(work.source, found)
         return _forgotten(endpoints, key, found, len(plans), remembered=not until_listed_again)
 

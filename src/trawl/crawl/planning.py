@@ -112,7 +112,7 @@ async def make_plan(context: Context, client: Client) -> Plan | None:
     """Decide what this run does and store it; None where nothing is to do and nothing was learnt."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
-    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at, context.facts.get("forgotten", []))
+    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at, _forgotten(context.facts))
     try:
         if (
             token is not None
@@ -145,7 +145,7 @@ async def preview(context: Context, client: Client) -> Preview:
     """Decide as a refresh would, and write nothing."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
-    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at, context.facts.get("forgotten", []))
+    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at, _forgotten(context.facts))
     try:
         unsettled = await asyncio.to_thread(planner.unsettled)
         listings = {listing.endpoint: listing for listing in await _list_all(context, client, known, unsettled)}
@@ -475,6 +475,11 @@ def _facts(context: Context, token: Seen | None) -> dict[str, Any]:
             "first_seen": token.first_seen.isoformat(),
         }
     return facts
+
+
+def _forgotten(facts: dict[str, Any]) -> list[str]:
+    """The marks of the records that must not come back."""
+    return [mark for marks in facts.get("forgotten", {}).values() for mark in marks]
 
 
 def _of(hashes: dict[str, str], endpoints: Collection[str]) -> dict[str, str]:

@@ -60,10 +60,10 @@ def rekey(
         tables = {name: _table(work, source, name) for name in changed}
         for name, family in families.items():
             _check_children(work, family[1:], list(tables[name]))
-        forgotten = work.facts.get("forgotten", []) if changed else []
+        forgotten = sum(len(work.facts.get("forgotten", {}).get(name, [])) for name in moving)
         if changed and not dry_run:
             _move(work, families, tables, work.facts | {"keys": before | {name: now[name] for name in changed}})
-        return {name: _rekeyed(tables[name], families[name][1:]) for name in changed}, len(forgotten)
+        return {name: _rekeyed(tables[name], families[name][1:]) for name in changed}, forgotten
 
 
 Keys = dict[str, str | None]  # the new keys by the old ones; None where there is nothing to take one from
