@@ -1,15 +1,18 @@
 """The application: its commands, and what their errors mean for the exit code."""
 
 import logging
+import os
 import sys
+import traceback
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 from rich.console import Console
 
 import trawl
 from trawl.model.errors import ConfigurationError, TrawlError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_ISSUES = "https://github.com/trawl-crawler/trawl/issues"
 
 app = App(
     name="trawl",
@@ -22,20 +25,35 @@ app = App(
 _commands = {
     "run": "trawl.cli.run:run",
     "plan": "trawl.cli.plan:plan",
+    "try": "trawl.cli.try_:try_",
     "query": "trawl.cli.query:query",
-    "status": "trawl.cli.status:status",
+    "changes": "trawl.cli.changes:changes",
     "history": "trawl.cli.history:history",
-    "sources": "trawl.cli.sources:sources",
-    "check": "trawl.cli.check:check",
+    "export": "trawl.cli.export:export",
+    "status": "trawl.cli.status:status",
     "maintain": "trawl.cli.maintain:maintain",
     "quarantine": "trawl.cli.quarantine:quarantine",
     "forget": "trawl.cli.forget:forget",
     "rekey": "trawl.cli.rekey:rekey",
+    "sources": "trawl.cli.sources:sources",
+    "check": "trawl.cli.check:check",
     "replica": "trawl.cli.replica:replica",
     "setup": "trawl.cli.setup:setup",
+    "completion": "trawl.cli.completion:completion",
 }
-for _name, _path in _commands.items():
-    app.command(_path, name=_name)
+_groups = {
+    Group("Crawl", sort_key=0): ("run", "plan", "try"),
+    Group("Ask", sort_key=1): ("query", "changes", "history", "export"),
+    Group("Look after the lake", sort_key=2): ("status", "maintain", "quarantine", "forget", "rekey"),
+    Group("Sources", sort_key=3): ("sources", "check"),
+    Group("Around it", sort_key=4): ("replica", "setup", "completion"),
+}
+for _place, (_name, _path) in enumerate(_commands.items()):
+    app.command(_path, name=_name, sort_key=_place, group=next(g for g, names in _groups.items() if _name in names))
+
+_options = Group("Options", sort_key=len(_groups))
+for _flag in ("--help", "--version"):
+    app[_flag].group = _options
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -49,6 +67,8 @@ def invoke(arguments: list[str]) -> int:
     """Run a command; the exit code."""
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and told in our own words
     try:
+        if not arguments or arguments[0] in {"--help", "-h"}:
+            load_commands()
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
         return EXIT_USAGE
@@ -59,14 +79,24 @@ def invoke(arguments: list[str]) -> int:
         _print(error)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        errors.print(
-            "interrupted: the lake is as it was; the same command goes on with what is finished", style="yellow"
+        goes_on = (
+            ": the lake is as it was; the same command goes on with what is finished" if "run" in arguments[:1] else ""
         )
+        errors.print(f"interrupted{goes_on}", style="yellow")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001  (the last door before the user)
+        _print_fault(error)
+        return EXIT_FAILED
     return result if isinstance(result, int) else 0
+
+
+def load_commands() -> None:
+    """Import every command: the overview shows what each of them says of itself."""
+    for name in _commands:
+        app[name]
 
 
 def _print(error: TrawlError) -> None:
@@ -75,3 +105,11 @@ def _print(error: TrawlError) -> None:
     if error.remedy:
         errors.print("  fix: ", style="bold", end="")
         errors.print(error.remedy, markup=False)
+
+
+def _print_fault(error: Exception) -> None:
+    """Something that nobody foresaw: one line, and where to tell of it."""
+    if os.environ.get("TRAWL_DEBUG"):
+        errors.print("".join(traceback.format_exception(error)), markup=False)
+    remedy = f"this is a fault of Trawl: please report it at {_ISSUES}, with what TRAWL_DEBUG=1 shows"
+    _print(TrawlError(" ".join(f"{type(error).__name__}: {error}".split())[:400], remedy=remedy))

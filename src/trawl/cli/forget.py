@@ -1,6 +1,5 @@
 """`trawl forget`: erase a record."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -11,20 +10,19 @@ from trawl.crawl import Forgotten, count_of
 from trawl.crawl import forget as forget_record
 from trawl.model.errors import ConfigurationError
 
-from .common import LakeOption, confirm, open_lake, out
-from .history import find_key
+from .common import Flag, JsonOption, LakeOption, confirm, open_lake, out, print_json
 
 
 def forget(
     source: str,
     endpoint: str,
-    key: str,
+    key: Annotated[str, Parameter(allow_leading_hyphen=True)],
     *,
     lake: LakeOption = None,
-    until_listed_again: Annotated[bool, Parameter(negative=())] = False,
-    yes: Annotated[bool, Parameter(name=["--yes", "-y"], negative=())] = False,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    until_listed_again: Flag = False,
+    yes: Annotated[Flag, Parameter(name=["--yes", "-y"])] = False,
+    dry_run: Flag = False,
+    json_output: JsonOption = False,
 ) -> int:
     """Erase a record and its children for good: from every version, from quarantine, and from the files themselves.
 
@@ -50,13 +48,11 @@ def forget(
         Do not ask.
     dry_run
         Say what would be erased.
-    json_output
-        Print one JSON object.
     """
     found = open_lake(lake)
     seen = forget_record(found, source, endpoint, key, until_listed_again=until_listed_again, dry_run=True)
     if seen is None:
-        key = find_key(found, source, endpoint, key)
+        key = found.find(source, endpoint, key)
         seen = forget_record(found, source, endpoint, key, until_listed_again=until_listed_again, dry_run=True)
     if seen is None:
         raise ConfigurationError(f"{source}/{endpoint} has no record {key!r}", remedy="give its key or its label")
@@ -67,7 +63,7 @@ def forget(
             return 1
         seen = forget_record(found, source, endpoint, key, until_listed_again=until_listed_again) or seen
     if json_output:
-        print(json.dumps(asdict(seen)))
+        print_json(asdict(seen))
     elif not dry_run:
         out.print("erased" if seen.rows or seen.loose or seen.answers else "nothing was left to erase")
     return 0

@@ -1,24 +1,20 @@
 """`trawl maintain`: keep a lake quick, and no larger than it need be."""
 
-import json
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from trawl.crawl import RETAIN, Maintained, count_of
 from trawl.crawl import maintain as maintain_source
 
-from .common import LakeOption, duration, open_lake, out
+from .common import Flag, JsonOption, LakeOption, duration, open_lake, out, print_json, talk
 
 
 def maintain(
     *sources: str,
     lake: LakeOption = None,
     retain: str | None = None,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    dry_run: Flag = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Fold old checks, join small files, delete what nobody needs. History stays: every `--as-of` answers as before.
 
@@ -39,8 +35,6 @@ def maintain(
         How long to keep what nobody needs any longer (default 7d): somebody may be reading it.
     dry_run
         Say what would be done.
-    json_output
-        Print one JSON object.
     """
     found = open_lake(lake)
     kept = RETAIN if retain is None else duration(retain, "--retain")
@@ -51,7 +45,7 @@ def maintain(
         if not json_output:
             _show(name, results[name], dry_run=dry_run)
     if json_output:
-        print(json.dumps({name: asdict(result) for name, result in results.items()}))
+        print_json({name: asdict(result) for name, result in results.items()})
 
 
 def _show(name: str, result: Maintained, *, dry_run: bool) -> None:
@@ -70,4 +64,4 @@ def _show(name: str, result: Maintained, *, dry_run: bool) -> None:
 
 
 def _say(name: str, text: str) -> None:
-    out.print(f"[dim]{name}:[/] {text}")
+    talk.print(f"[dim]{name}:[/] {text}")

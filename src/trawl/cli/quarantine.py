@@ -12,7 +12,7 @@ from trawl.crawl import replay as replay_answers
 from trawl.model.errors import ConfigurationError
 from trawl.sources import load_source
 
-from .common import LakeOption, open_lake, out, shorten, table
+from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, shorten, table
 
 quarantine = App(
     name="quarantine",
@@ -32,8 +32,8 @@ def list_answers(
     endpoint: str | None = None,
     *,
     lake: LakeOption = None,
-    all: Annotated[bool, Parameter(negative=())] = False,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    all: Flag = False,
+    json_output: JsonOption = False,
 ) -> None:
     """List quarantined answers, newest first, with the reason of each.
 
@@ -50,12 +50,10 @@ def list_answers(
         Only of this endpoint.
     all
         Also those of records that were read well since.
-    json_output
-        Print one JSON array.
     """
     rows = [row for row in find_quarantined(open_lake(lake), source, endpoint) if all or row["open"]]
     if json_output:
-        print(json.dumps(rows, default=str))
+        print_json(rows)
         return
     if rows:
         columns = ["endpoint", "key", "label", "reason", "observed_at", "open", "run"]
@@ -67,12 +65,12 @@ def list_answers(
 def show(
     source: str,
     endpoint: str,
-    key: str,
+    key: Annotated[str, Parameter(allow_leading_hyphen=True)],
     *,
     lake: LakeOption = None,
     run: str | None = None,
-    body: Annotated[bool, Parameter(negative=())] = False,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    body: Flag = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Show a kept answer whole: reason, status, headers, body.
 
@@ -93,8 +91,6 @@ def show(
         The answer of this run; without it, the newest.
     body
         Write nothing but the body, byte for byte.
-    json_output
-        Print one JSON object; a body that is no text is given in base64.
     """
     found = open_lake(lake)
     row = find_quarantined(found, source, endpoint, key, run)[0]
@@ -111,7 +107,7 @@ def show(
         return
     if json_output:
         facts = {"label": row["label"], "open": row["open"], "run": row["run"]}
-        print(json.dumps(json.loads(content) | facts))
+        print_json(json.loads(content) | facts)
         return
     out.print(f"[bold]{kept.endpoint}/{escape(kept.key)}[/] {escape(row['label'] or '')} [dim](run {row['run']})[/]")
     out.print(f"[bold]reason[/] {escape(kept.reason)}" + ("" if row["open"] else " [dim](read well since)[/]"))
@@ -127,11 +123,11 @@ def show(
 def replay(
     source: str,
     endpoint: str | None = None,
-    key: str | None = None,
+    key: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     *,
     lake: LakeOption = None,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    dry_run: Flag = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Run kept answers again through the source's contract and rules of today, without a request.
 
@@ -153,14 +149,12 @@ def replay(
         Only the answer of this record: its key, or its label (any case).
     dry_run
         Say what would become of them.
-    json_output
-        Print one JSON object.
     """
     config = load_source(source)
     results, report = replay_answers(open_lake(lake), config, endpoint, key, dry_run=dry_run)
     run = None if report is None else report.run_id
     if json_output:
-        print(json.dumps({"run_id": run, "results": [result.to_dict() for result in results]}))
+        print_json({"run_id": run, "results": [result.to_dict() for result in results]})
         return
     if results:
         columns = ["endpoint", "key", "label", "result", "reason"]

@@ -1,24 +1,20 @@
 """`trawl rekey`: new keys for stored records, after the key policy has changed."""
 
-import json
-from typing import Annotated
-
-from cyclopts import Parameter
 from rich.markup import escape
 
 from trawl.crawl import count_of
 from trawl.crawl import rekey as rekey_source
 from trawl.sources import load_source
 
-from .common import LakeOption, open_lake, out
+from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json
 
 
 def rekey(
     source: str,
     *,
     lake: LakeOption = None,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    dry_run: Flag = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Give stored records the keys of the source's key policy of today, with their whole history.
 
@@ -35,14 +31,12 @@ def rekey(
         A registered source or a YAML file, with the new policy.
     dry_run
         Show old and new keys; change nothing.
-    json_output
-        Print one JSON object.
     """
     config = load_source(source)
     found, forgotten = rekey_source(open_lake(lake), config, dry_run=dry_run)
     if json_output:
         endpoints = {name: result.to_dict() for name, result in found.items()}
-        print(json.dumps({"endpoints": endpoints, "forgotten": forgotten}))
+        print_json({"endpoints": endpoints, "forgotten": forgotten})
         return
     if not found:
         out.print(f"{config.name}: no key policy has changed")

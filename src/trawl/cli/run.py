@@ -1,36 +1,49 @@
 """`trawl run`: crawl a source."""
 
-import json
 import sys
+from dataclasses import fields
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.markup import escape
 
-from trawl.crawl import CrawlOptions, Report, count_of, crawl
+from trawl.crawl import CrawlOptions, EndpointReport, Report, count_of, crawl
 from trawl.model.errors import ConfigurationError
 from trawl.sources import load_source
 
-from .common import LakeOption, duration, open_lake, out, run_async, table
+from .common import (
+    EndpointOption,
+    Flag,
+    JsonOption,
+    LakeOption,
+    Names,
+    duration,
+    open_lake,
+    out,
+    print_json,
+    run_async,
+    table,
+)
 from .progress import progress_for
 
 
 def run(
     source: str,
+    /,
     *,
     lake: LakeOption = None,
     base_url: str | None = None,
     mode: Literal["discover", "refresh"] = "refresh",
-    endpoint: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    endpoint: EndpointOption = (),
     rate: str | None = None,
     max_requests: int | None = None,
-    force: Annotated[bool, Parameter(negative=())] = False,
-    cache: Annotated[bool, Parameter(name="--cache", negative="--no-cache")] = True,
-    accept: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    reject: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    force: Flag = False,
+    cache: Annotated[bool, Parameter(name="--cache", negative="--no-cache", show_default=False)] = True,
+    accept: Names = (),
+    reject: Names = (),
     wait: str | None = None,
-    allow_rollback: Annotated[bool, Parameter(negative=())] = False,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    allow_rollback: Flag = False,
+    json_output: JsonOption = False,
 ) -> int:
     """Crawl a source into the lake: list it, fetch what is due, commit once.
 
@@ -49,8 +62,6 @@ def run(
         Takes the place of the source's own address (also: TRAWL_SOURCE_POKEAPI_BASE_URL and the like).
     mode
         `refresh` lists and fetches what is due; `discover` only asks what there is.
-    endpoint
-        Only this endpoint; repeatable. Children are named on their own.
     rate
         Requests per second, or `unlimited` (private hosts only).
     max_requests
@@ -67,8 +78,6 @@ def run(
         Wait so long for another run of the source (10m); without it a second run is refused.
     allow_rollback
         Believe an older deploy than the lake holds.
-    json_output
-        Print the run's report as one JSON object.
     """
     config = load_source(source)
     options = CrawlOptions(
@@ -87,7 +96,7 @@ def run(
     with progress_for(config.name, quiet=json_output and not sys.stderr.isatty()) as progress:
         report = run_async(crawl(config, open_lake(lake), options, progress=progress))
     if json_output:
-        print(json.dumps(report.to_dict()))
+        print_json(report.to_dict())
     else:
         show(report)
     return 0
@@ -95,18 +104,7 @@ def run(
 
 def show(report: Report) -> None:
     """The report for people: endpoints with news, totals, what to do next."""
-    columns = [
-        "listed",
-        "new",
-        "changed",
-        "reordered",
-        "unchanged",
-        "missing",
-        "gone",
-        "revived",
-        "quarantined",
-        "failed",
-    ]
+    columns = [field.name for field in fields(EndpointReport) if field.type is int and field.name != "due"]
     news = {
         name: counts
         for name, counts in report.endpoints.items()

@@ -1,37 +1,29 @@
 """`trawl status`: what the lake holds and what waits."""
 
-import json
 from datetime import UTC, datetime
-from typing import Annotated, Any
-
-from cyclopts import Parameter
+from typing import Any
 
 from trawl.crawl import pending_holds
 from trawl.lake import Lake
 
-from .common import LakeOption, open_lake, out, table
+from .common import JsonOption, LakeOption, open_lake, out, print_json, table
 
 
 def status(
     *,
     lake: LakeOption = None,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Show each source's records, its last runs, and what waits: holds, unfinished plans, quarantine, a running writer.
 
     ```
     trawl status --lake ./lake
     ```
-
-    Parameters
-    ----------
-    json_output
-        Print one JSON object.
     """
     found = open_lake(lake)
     facts = {name: _status(found, name) for name in found.sources()}
     if json_output:
-        print(json.dumps({"lake": found.url, "sources": facts}, default=str))
+        print_json({"lake": found.url, "sources": facts})
         return
     out.print(f"lake [bold]{found.url}[/]")
     for name, fact in facts.items():

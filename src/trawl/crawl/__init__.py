@@ -2,10 +2,12 @@
 
 from .engine import crawl, preview
 from .forget import Forgotten, forget
+from .health import examine
 from .holds import pending_holds
 from .maintain import RETAIN, Maintained, maintain
 from .options import CrawlOptions
 from .planning import Preview
+from .probe import Probe, probe
 from .progress import Progress, Quiet, count_of
 from .rekey import Rekeyed, rekey
 from .replay import Replayed, Verdict, find_quarantined, replay
@@ -18,6 +20,7 @@ __all__ = [
     "Forgotten",
     "Maintained",
     "Preview",
+    "Probe",
     "Progress",
     "Quiet",
     "Rekeyed",
@@ -26,11 +29,13 @@ __all__ = [
     "Verdict",
     "count_of",
     "crawl",
+    "examine",
     "find_quarantined",
     "forget",
     "maintain",
     "pending_holds",
     "preview",
+    "probe",
     "rekey",
     "replay",
 ]

@@ -1,24 +1,24 @@
 """The crawl, from the lease to the commit."""
 
 import asyncio
+import gc
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import datetime
-from functools import partial
 from typing import Any
 
-from trawl.lake import HostBoard, Lake, ListingState, Outcome, Plan
+from trawl.lake import Lake, ListingState, Outcome, Plan
 from trawl.lake.lease import Lease
-from trawl.model.config import SourceConfig, host_of
-from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit, TrawlError
+from trawl.model.config import SourceConfig
+from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
 from trawl.transport import Client, Clock, CoolDown
 from trawl.transport.auth import SecretLoader
 
 from . import holds, planning
 from .fetch import Fetcher, traffic_of
+from .hosts import SharedHost
 from .options import CrawlOptions, resolve
 from .planning import Context, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
@@ -28,7 +28,6 @@ from .tasks import task_group
 from .upkeep import Upkeep, run_id, utc_now
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
-_POLL = 5  # seconds between two looks at the shared cool-down
 
 
 async def crawl(
@@ -90,7 +89,9 @@ async def preview(
     facts = part.facts(snapshot)
     check_keys(source, facts)
     context = Context("preview", clock(), source, target, options, part, snapshot, facts, clock, progress or Quiet())
-    async with _client(context, CoolDown(clock), load_block) as client:
+    host = SharedHost(context, lake)
+    await host.learn()
+    async with _client(context, host.cool_down, load_block) as client:
         return await planning.preview(context, client)
 
 
@@ -110,29 +111,22 @@ async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: 
 
 
 async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoader | None) -> Report:
-    board = HostBoard(lake.store, host_of(context.target.base_url))
-
-    async def publish(until: datetime) -> None:
-        context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")
-        await asyncio.to_thread(board.publish, until)
-
-    cool_down = CoolDown(context.clock, publish)
     plan = await asyncio.to_thread(adopt, context)
     if plan is not None:
         context = replace(context, run=plan.run)
         context.progress.say(f"going on with run {plan.run} of {plan.created_at}")
-    async with _client(context, cool_down, load_block) as client:
-        poll = asyncio.create_task(_listen(cool_down, board))
+    host = SharedHost(context, lake)
+    async with _client(context, host.cool_down, load_block) as client:
         try:
-            plan = plan or await make_plan(context, client)
-            if plan is None:
-                return _ended(context, client, "no change")
-            outcomes = await _fetch(context, client, plan)
+            async with host.joined(client):
+                plan = plan or await make_plan(context, client)
+                if plan is None:
+                    return _ended(context, client, "no change")
+                with _few_collections():
+                    outcomes = await _fetch(context, client, plan)
         except BaseException as error:
             _record_failure(context, client, error)
             raise
-        finally:
-            poll.cancel()
     return await asyncio.to_thread(_commit, context, client, plan, outcomes, lease)
 
 
@@ -149,12 +143,15 @@ def _client(context: Context, cool_down: CoolDown, load_block: SecretLoader | No
     )
 
 
-async def _listen(cool_down: CoolDown, board: HostBoard) -> None:
-    """Learn of the cool-downs that other runs and pods have met."""
-    while True:
-        with suppress(LakeError):  # politeness never stops a run
-            cool_down.learn(await asyncio.to_thread(board.cool_down))
-        await asyncio.sleep(_POLL)
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Documents are trees: they go when nobody holds them, and looking for circles in them costs a third of parsing."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
@@ -173,6 +170,16 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
             failed[settled.row.endpoint] += 1
             _check_failures(context.source, plan, failed, settled.row)
 
+    def told(child: str, keys: list[str], unknown: list[str]) -> dict[str, str]:
+        config = context.source.endpoints[child]
+        assert config.parent is not None
+        assert config.detail is not None
+        found = context.lake.told_paths(context.base, config.parent, config.detail.path, unknown) if unknown else {}
+        for outcome in list(done.values()):
+            paths = outcome.told.get(child, {})
+            found |= {key: paths[key] for key in keys if key in paths}
+        return found
+
     fetcher = Fetcher(
         run=plan.run,
         source=context.source,
@@ -182,7 +189,7 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
         token=plan.facts.get("token", {}).get("value"),
         conditional=not context.options.no_cache,
         believe_older=context.options.allow_rollback,
-        parent_paths=partial(context.lake.parent_paths, context.base, plan.run),
+        told=told,
         on_result=on_result,
     )
     context.progress.begin(sum(shard.records for shard in plan.shards if shard.number not in done))

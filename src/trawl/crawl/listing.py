@@ -90,7 +90,7 @@ async def _list(
     request = first_page(endpoint, config)
     etag, last_modified = (known.etag, known.last_modified) if known else (None, None)
     asked: set[str] = set()
-    columns = _Columns(source, endpoint)
+    columns = Columns(source, endpoint)
     counts: set[int] = set()
     bodies: list[bytes] = []
     first: Response | None = None
@@ -131,7 +131,7 @@ async def _list(
     return Listed(endpoint, columns.table(), state, sum(map(len, bodies)), digest)
 
 
-class _Columns:
+class Columns:
     """The keys of a listing as they come in, page by page."""
 
     def __init__(self, source: SourceConfig, endpoint: str) -> None:

@@ -84,16 +84,21 @@ def resolve(source: SourceConfig, options: CrawlOptions) -> Target:
 
 def base_url_of(source: SourceConfig, flag: str | None) -> str:
     """A source's address: flag, else TRAWL_SOURCE_<NAME>_BASE_URL, else its own."""
+    return base_url_and_origin(source, flag)[0]
+
+
+def base_url_and_origin(source: SourceConfig, flag: str | None) -> tuple[str, str]:
+    """A source's address, and who named it."""
     variable = f"TRAWL_SOURCE_{source.name.upper()}_BASE_URL"
     for origin, url in (("--base-url", flag), (variable, os.environ.get(variable))):
         if url:
             try:
-                return check_base_url(url)
+                return check_base_url(url), origin
             except ValueError as error:
                 raise ConfigurationError(
                     f"{origin}: {error}", remedy="for example http://127.0.0.1:8000/api/v2"
                 ) from None
-    return source.base_url
+    return source.base_url, "`base_url` of the source"
 
 
 def check_endpoints(source: SourceConfig, names: Iterable[str], flag: str) -> None:

@@ -201,26 +201,31 @@ async def _ask_token(context: Context, client: Client) -> Seen | None:
         None if stored is None else Seen(stored["value"], stored["order"], datetime.fromisoformat(stored["first_seen"]))
     )
     try:
-        response = await client.get(config.path)
-        if response.action is not Action.OK:
-            raise BrokenBody(f"it answers {response.status}")
-        document = parse(response.body)
-        value = scalar(document, config.field)
-        if value is None:
-            raise BrokenBody(f"it has no {config.field!r}")
+        seen = await read_token(client, config)
     except (Retriable, Skippable) as error:
         context.progress.warn(f"the version token {config.path} tells nothing: {error.message}")
         return None
-    order = order_of(scalar(document, config.order)) if config.order else None
-    if known is not None and value == known.value:
+    if known is not None and seen.value == known.value:
         return known
-    if known is not None and _is_older(order, known.order) and not context.options.allow_rollback:
+    if known is not None and _is_older(seen.order, known.order) and not context.options.allow_rollback:
         context.progress.warn(
-            f"the API serves an older deploy ({value}) than the lake holds ({known.value}): what is older is not "
+            f"the API serves an older deploy ({seen.value}) than the lake holds ({known.value}): what is older is not "
             "believed; if the API really went back, use --allow-rollback"
         )
         return known
-    return Seen(value, order, response.at)
+    return seen
+
+
+async def read_token(client: Client, config: VersionToken) -> Seen:
+    """The version token as the API says it now. Raises Retriable or Skippable where it says none."""
+    response = await client.get(config.path)
+    if response.action is not Action.OK:
+        raise BrokenBody(f"it answers {response.status}")
+    document = parse(response.body)
+    value = scalar(document, config.field)
+    if value is None:
+        raise BrokenBody(f"it has no {config.field!r}")
+    return Seen(value, order_of(scalar(document, config.order)) if config.order else None, response.at)
 
 
 def _is_older(order: int | None, known: int | None) -> bool:

@@ -16,8 +16,7 @@ from trawl.model.keys import fields_of, fill
 from trawl.model.records import Answer, Prior, Result, Settled, State
 from trawl.transport import Clock, Response
 
-from .fetch import document
-from .listing import version_of
+from .fetch import read_document
 from .planning import check_keys
 from .report import EndpointReport, Report
 from .rules import follow_rules
@@ -152,7 +151,7 @@ def _answer(source: SourceConfig, prior: Prior, kept: Kept) -> Answer:
     if path is None and not any(field.startswith(("parent.", "item.")) for field in fields_of(config.detail.path)):
         path = fill(config.detail.path, endpoint=prior.endpoint, key=prior.key, label=prior.label)
     response = Response(kept.status, action, kept.headers, kept.body, kept.at)
-    return document(config, prior, path, response, *version_of(source.version_token, kept.headers))
+    return read_document(source, prior.endpoint, prior.key, path, response)
 
 
 def _replayed(row: dict[str, Any], result: str, reason: str | None = None) -> Replayed:

@@ -1,6 +1,8 @@
 """Where records are kept: one append-only log per source, in a folder or a bucket, and views over it."""
 
 from .erasing import Traces, delete, traces, without
+from .export import FORMATS, Exported, Format, export
+from .history import CHANGES
 from .hosts import HostBoard
 from .lake import Lake, Result
 from .log import LogFile, LogWriter, Snapshot
@@ -13,10 +15,14 @@ from .source import ListingState, SourceLake
 from .vacuum import Junk, by_kind, junk, sweep
 
 __all__ = [
+    "CHANGES",
+    "FORMATS",
     "SHARD_RECORDS",
     "EndpointCount",
     "EndpointRule",
+    "Exported",
     "Folded",
+    "Format",
     "HostBoard",
     "Junk",
     "Kept",
@@ -36,6 +42,7 @@ __all__ = [
     "Traces",
     "by_kind",
     "delete",
+    "export",
     "fold",
     "foldable",
     "junk",

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from operator import attrgetter
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -33,8 +34,12 @@ from .store import Store, explain, storage_options
 _FENCE = "trawl"
 _NEWS = "trawl-news"
 _PLACE = re.compile(r"kind=([a-z]+)/endpoint=([^/]+)/[^/]+\.parquet")
-_BUFFER = 8 * 2**20  # bytes of payload that wait in memory before they become a row group
+_BUFFER = 4 * 2**20  # bytes of payload that wait in memory before they become a row group
+_FILE = 16 * 2**20  # bytes of a Parquet file that are held in memory before it is put in place, and the next one begins
 
+
+_ROW_FIELDS = [name for name in FILE.names if name != "run"]
+_row_values = attrgetter(*_ROW_FIELDS)
 
 Waiting = dict[tuple[str, str], list[Row]]
 
@@ -137,7 +142,7 @@ class Log:
 
     def writer(self, run: str, part: str) -> "LogWriter":
         """Where one part of a run (a shard) puts its rows; every attempt writes files of its own."""
-        return LogWriter(self._store, self._root, run, f"{part}-{uuid.uuid4().hex[:8]}")
+        return LogWriter(self._store, self._root, run, part)
 
     def commit(
         self,
@@ -252,12 +257,13 @@ class LogWriter:
         self._waiting: Waiting = defaultdict(list)
         self._open: dict[tuple[str, str], tuple[io.BytesIO, pq.ParquetWriter, int]] = {}
         self._buffered = 0
+        self._files: list[LogFile] = []
 
     def add(self, row: Row) -> bool:
         """Take a row. True once so much waits that `flush` should be called."""
         kind = Kind.PAYLOAD if row.op == Op.PUT else Kind.STATE
         self._waiting[kind, row.endpoint].append(row)
-        self._buffered += len(row.payload or "")
+        self._buffered += len(row.payload or b"")
         return self._buffered >= _BUFFER
 
     def add_table(self, kind: Kind, endpoint: str, rows: pa.Table) -> None:
@@ -286,14 +292,19 @@ class LogWriter:
     def close(self) -> list[LogFile]:
         """Write what is left and put the files in place, still uncommitted. Blocking work."""
         self.flush(self.take())
-        files = []
-        for (kind, endpoint), (buffer, writer, rows) in sorted(self._open.items()):
-            writer.close()
-            path = f"kind={kind}/endpoint={endpoint}/{self._run}-{self._part}.parquet"
-            self._store.create(f"{self._root}/{path}", buffer.getvalue())
-            files.append(LogFile(path, kind, endpoint, buffer.tell(), rows))
-        self._open.clear()
+        for partition in sorted(self._open):
+            self._finish(partition)
+        pa.default_memory_pool().release_unused()  # else a quarter of a crawl's memory is what Arrow keeps for later
+        files, self._files = self._files, []
         return files
+
+    def _finish(self, partition: tuple[str, str]) -> None:
+        kind, endpoint = partition
+        buffer, writer, rows = self._open.pop(partition)
+        writer.close()
+        path = f"kind={kind}/endpoint={endpoint}/{self._run}-{self._part}-{uuid.uuid4().hex[:8]}.parquet"
+        self._store.create(f"{self._root}/{path}", buffer.getbuffer())
+        self._files.append(LogFile(path, kind, endpoint, buffer.tell(), rows))
 
     def _write(self, partition: tuple[str, str], table: pa.Table) -> None:
         if not len(table):
@@ -312,13 +323,14 @@ class LogWriter:
         buffer, writer, rows = self._open[partition]
         writer.write_table(table)
         self._open[partition] = buffer, writer, rows + len(table)
+        if buffer.tell() >= _FILE:
+            self._finish(partition)
 
 
 def _table(rows: list[Row], run: str) -> pa.Table:
+    values = dict(zip(_ROW_FIELDS, zip(*map(_row_values, rows), strict=True), strict=True))
     columns = [
-        pa.array([run] * len(rows))
-        if field.name == "run"
-        else pa.array([getattr(row, field.name) for row in rows], field.type)
-        for field in FILE
+        pa.array([run] * len(rows)) if name == "run" else pa.array(values[name], FILE.field(name).type)
+        for name in FILE.names
     ]
     return pa.Table.from_arrays(columns, schema=FILE)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -62,12 +62,19 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one shard came to: its files, and counts by endpoint and result."""
+    """What one shard came to.
+
+    Attributes:
+        results: counts, by endpoint and result.
+        unfetched: records that no budget was left for.
+        told: the paths of children that new documents tell, by child and key.
+    """
 
     shard: int
     files: list[LogFile]
     results: dict[str, dict[str, int]]
     unfetched: int = 0
+    told: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +170,8 @@ class RunStore:
     def manifests(self, *, newest: int | None = None) -> list[dict[str, Any]]:
         """The manifests, newest first: a run's own (`committed`) and those of runs that ended without a commit."""
         paths = sorted((item["path"] for item in self._store.scan(f"{self._source}/runs")), reverse=True)
-        found = (self._store.get(path) for path in (paths if newest is None else paths[:newest]))
-        return [json.loads(content) for content in found if content is not None]
+        found = ((path, self._store.get(path)) for path in (paths if newest is None else paths[:newest]))
+        return [_manifest(path, content) for path, content in found if content is not None]
 
     # -- quarantine ------------------------------------------------------------------------------------------
 
@@ -231,6 +238,14 @@ def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:
     """Where a quarantined body lies."""
     name = quote(key, safe="")
     return f"{source}/quarantine/{run}/{endpoint}/{name if len(name) <= 200 else hashlib.sha256(key.encode()).hexdigest()}.json"
+
+
+def _manifest(path: str, content: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(content))
+    except (ValueError, TypeError):
+        remedy = "remove that object: records and history are whole without it, only `runs` will lack that run"
+        raise LakeError(f"the manifest {path} is damaged", remedy=remedy) from None
 
 
 def _plan(content: bytes) -> Plan:

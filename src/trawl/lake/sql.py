@@ -10,6 +10,8 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
+from trawl.model.errors import LakeError
+
 from .log import Snapshot
 from .schema import CONTENT, LOG, STANDING
 
@@ -54,12 +56,21 @@ def register_log(con: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot |
     files = [] if snapshot is None else snapshot.local_files()
     if files:
         paths = ", ".join(map(literal, files))
-        con.execute(
-            f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet([{paths}], hive_partitioning = true, "
-            "hive_types = {'kind': VARCHAR, 'endpoint': VARCHAR}, union_by_name = false)"
-        )
+        try:
+            con.execute(
+                f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet([{paths}], hive_partitioning = true, "
+                "hive_types = {'kind': VARCHAR, 'endpoint': VARCHAR}, union_by_name = false)"
+            )
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise unreadable(error) from None
     else:
         con.register(name, LOG.empty_table() if snapshot is None else snapshot.dataset())
+
+
+def unreadable(error: duckdb.Error) -> LakeError:
+    """The LakeError for a file of the log that is missing or damaged."""
+    text = " ".join(str(error).split(" LINE ")[0].split())
+    return LakeError(f"a file of the log cannot be read: {text}", remedy="trawl check --live names every such file")
 
 
 def rows_of(log: str, as_of: datetime | None = None) -> str:

@@ -87,7 +87,7 @@ class Store:
                 _refuse_missing_bucket(error, self.url)
                 return None
 
-    def create(self, path: str, content: bytes) -> None:
+    def create(self, path: str, content: bytes | memoryview) -> None:
         """Write an object that is not there yet. Raises Conflict where it is."""
         with _errors(self.url):
             try:
@@ -103,7 +103,7 @@ class Store:
     def open(self, path: str) -> IO[bytes]:
         """A large object to read parts of."""
         with _errors(self.url):
-            return io.BufferedReader(_Ranged(self.objects, path))
+            return (self.folder / path).open("rb") if self.folder else io.BufferedReader(_Ranged(self.objects, path))
 
     def upload(self, path: str, file: IO[bytes]) -> None:
         """Write or replace a large object from a file, in parts."""

@@ -86,5 +86,12 @@ def fill(template: str, **values: str | None) -> str:
     return _FIELD.sub(lambda found: _segment(values[found[1]] or ""), template)
 
 
+def path_told(parent: Any, template: str, key: str) -> str | None:
+    """The path of a child (with its parent's key) that stands in its parent's document; None where it does not."""
+    names = [name for name in fields_of(template) if name.startswith("parent.")]
+    values = {name: scalar(parent, name.removeprefix("parent.")) for name in names}
+    return None if None in values.values() else fill(template, key=key, **values)
+
+
 def _segment(value: str) -> str:
     return _DOT * (len(value) or 1) if value in {"", ".", ".."} else quote(value, safe="~")

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-Body = bytes  # Prior has a number of that name
+Body = bytes  # Prior and Row have a number of that name
 
 
 class Op(StrEnum):
@@ -120,7 +120,7 @@ class Row:
     first_seen: datetime | None = None
     changed_at: datetime | None = None
     payload_run: str | None = None
-    payload: str | None = None
+    payload: Body | None = None
 
 
 class Result(StrEnum):

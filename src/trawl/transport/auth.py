@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-import httpx
+from yarl import URL
 
 from trawl.model.config import Credentials
 from trawl.model.errors import ConfigurationError
@@ -60,25 +60,25 @@ def _find_secret(credentials: Credentials, load_block: SecretLoader | None) -> s
 class Credential:
     """Adds the secret to requests for one origin, and to no other."""
 
-    def __init__(self, credentials: Credentials, secret: str, origin: httpx.URL) -> None:
+    def __init__(self, credentials: Credentials, secret: str, origin: str) -> None:
         self._kind, self._name, self._secret = credentials.kind, credentials.name or "", secret
-        self._origin = _origin_of(origin)
+        self._origin = _origin_of(URL(origin))
         shapes = {secret, quote(secret), quote_plus(secret), b64encode(secret.encode()).decode()}
         self._shapes = sorted(shapes, key=len, reverse=True)
 
-    def sign(self, request: httpx.Request) -> None:
-        """Add the secret, if the request goes to the source's own origin."""
-        if _origin_of(request.url) != self._origin:
-            return
+    def sign(self, address: URL, headers: dict[str, str]) -> tuple[URL, dict[str, str]]:
+        """The address and headers of a request, with the secret if it goes to the source's own origin."""
+        if _origin_of(address) != self._origin:
+            return address, headers
         match self._kind:
             case "bearer":
-                request.headers["Authorization"] = f"Bearer {self._secret}"
+                return address, headers | {"Authorization": f"Bearer {self._secret}"}
             case "basic":
-                request.headers["Authorization"] = f"Basic {b64encode(self._secret.encode()).decode()}"
+                return address, headers | {"Authorization": f"Basic {b64encode(self._secret.encode()).decode()}"}
             case "header":
-                request.headers[self._name] = self._secret
+                return address, headers | {self._name: self._secret}
             case "query":
-                request.url = request.url.copy_merge_params({self._name: self._secret})
+                return address.update_query({self._name: self._secret}), headers
 
     def hide(self, text: str) -> str:
         """The text without the secret: the libraries below put addresses into their errors."""
@@ -87,5 +87,5 @@ class Credential:
         return text
 
 
-def _origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
+def _origin_of(address: URL) -> tuple[str, str | None, int | None]:
+    return address.scheme, address.host and address.host.lower(), address.port
