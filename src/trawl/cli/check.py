@@ -7,11 +7,12 @@ from rich.markup import escape
 
 from trawl.crawl import examine
 from trawl.model.config import SourceConfig
+from trawl.model.errors import ConfigurationError
 from trawl.model.health import Health, Level
 from trawl.model.values import format_duration
 from trawl.sources import load_source, source_names
 
-from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, run_async
+from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, print_marked, run_async
 
 _MARKS = {Level.OK: "[green]ok     [/]", Level.WARNING: "[yellow]warning[/]", Level.WRONG: "[red]wrong  [/]"}
 
@@ -44,8 +45,16 @@ def check(
     base_url
         Takes the place of the source's own address.
     """
-    configs = [load_source(name) for name in ([source] if source is not None else source_names())]
-    findings = list(map(_described, configs))
+    configs, findings = [], []
+    for name in [source] if source is not None else source_names():
+        try:
+            configs.append(load_source(name))
+        except ConfigurationError as error:  # the others are checked all the same
+            if source is not None:
+                raise
+            findings.append(Health(name, "description", Level.WRONG, error.message, error.remedy))
+        else:
+            findings.append(_described(configs[-1]))
     for finding in findings if not json_output else ():
         _show(finding)
     if live:
@@ -86,11 +95,10 @@ def _described(config: SourceConfig) -> Health:
 
 
 def _show(finding: Health) -> None:
-    out.print(
-        f"{_MARKS[finding.level]} [bold]{escape(finding.area)}[/] {escape(finding.subject)}: {escape(finding.message)}"
-    )
+    text = f"[bold]{escape(finding.area)}[/] {escape(finding.subject)}: {escape(finding.message)}"
+    print_marked(_MARKS[finding.level], text)
     if finding.remedy:
-        out.print(f"        [bold]do:[/] {escape(finding.remedy)}")
+        print_marked(" " * len("warning"), f"[bold]do:[/] {escape(finding.remedy)}")
 
 
 def _count(number: int) -> str:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from trawl.crawl import Verdict, count_of, find_quarantined
 from trawl.crawl import replay as replay_answers
 from trawl.model.errors import ConfigurationError
-from trawl.sources import load_source
+from trawl.sources import get_crawler
 
 from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, shorten, table
 
@@ -150,7 +150,7 @@ def replay(
     dry_run
         Say what would become of them.
     """
-    config = load_source(source)
+    config = get_crawler(source).config_block
     results, report = replay_answers(open_lake(lake), config, endpoint, key, dry_run=dry_run)
     run = None if report is None else report.run_id
     if json_output:

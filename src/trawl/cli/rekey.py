@@ -4,7 +4,7 @@ from rich.markup import escape
 
 from trawl.crawl import count_of
 from trawl.crawl import rekey as rekey_source
-from trawl.sources import load_source
+from trawl.sources import get_crawler
 
 from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json
 
@@ -32,7 +32,7 @@ def rekey(
     dry_run
         Show old and new keys; change nothing.
     """
-    config = load_source(source)
+    config = get_crawler(source).config_block
     found, forgotten = rekey_source(open_lake(lake), config, dry_run=dry_run)
     if json_output:
         endpoints = {name: result.to_dict() for name, result in found.items()}

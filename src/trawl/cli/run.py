@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from trawl.crawl import CrawlOptions, EndpointReport, Report, count_of, crawl
 from trawl.model.errors import ConfigurationError
-from trawl.sources import load_source
+from trawl.sources import get_crawler
 
 from .common import (
     EndpointOption,
@@ -79,7 +79,7 @@ def run(
     allow_rollback
         Believe an older deploy than the lake holds.
     """
-    config = load_source(source)
+    crawler = get_crawler(source)
     options = CrawlOptions(
         mode=mode,
         base_url=base_url,
@@ -93,8 +93,8 @@ def run(
         wait=None if wait is None else duration(wait, "--wait"),
         allow_rollback=allow_rollback,
     )
-    with progress_for(config.name, quiet=json_output and not sys.stderr.isatty()) as progress:
-        report = run_async(crawl(config, open_lake(lake), options, progress=progress))
+    with progress_for(crawler.source_name, quiet=json_output and not sys.stderr.isatty()) as progress:
+        report = run_async(crawl(crawler, open_lake(lake), options, progress=progress))
     if json_output:
         print_json(report.to_dict())
     else:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from trawl.lake import Lake, ListingState, Outcome, Plan
@@ -13,25 +14,27 @@ from trawl.lake.lease import Lease
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
-from trawl.transport import Client, Clock, CoolDown
+from trawl.sources import SourceCrawler, YamlCrawler
+from trawl.transport import Client, Clock, CoolDown, utc_now
 from trawl.transport.auth import SecretLoader
 
 from . import holds, planning
 from .fetch import Fetcher, traffic_of
 from .hosts import SharedHost
 from .options import CrawlOptions, resolve
-from .planning import Context, Preview, adopt, check_keys, make_plan
+from .planning import Context, NothingNew, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
 from .rules import follow_rules
 from .tasks import task_group
-from .upkeep import Upkeep, run_id, utc_now
+from .upkeep import Upkeep, run_id
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
+KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
 
 
 async def crawl(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions | None = None,
     *,
@@ -39,7 +42,7 @@ async def crawl(
     clock: Clock = utc_now,
     load_block: SecretLoader | None = None,
 ) -> Report:
-    """Crawl a source into a lake, once: one run, at most one commit.
+    """Crawl a source (a configuration, or a crawler of its own) into a lake, once: one run, at most one commit.
 
     Raises:
         ConfigurationError: something is wrong that can be known before the first request, or the host is unreachable.
@@ -49,6 +52,8 @@ async def crawl(
     """
     options = options or CrawlOptions()
     progress = progress or Quiet()
+    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
     part.log.snapshot()  # a newer format is refused before anything is written
@@ -61,7 +66,7 @@ async def crawl(
         snapshot = await asyncio.to_thread(part.log.make)
         facts = part.facts(snapshot)
         check_keys(source, facts)
-        context = Context(run, started, source, target, options, part, snapshot, facts, clock, progress)
+        context = Context(run, started, crawler, target, options, part, snapshot, facts, clock, progress)
         if decided := await asyncio.to_thread(holds.decide, context, lease):
             return decided
         work = Upkeep(run, started, part, snapshot, facts, lease)
@@ -73,7 +78,7 @@ async def crawl(
 
 
 async def preview(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions | None = None,
     *,
@@ -83,15 +88,19 @@ async def preview(
 ) -> Preview:
     """Say what a refresh would do. Asks the token and the lists, takes no lease, writes nothing."""
     options = options or CrawlOptions()
+    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
     snapshot = part.log.snapshot()
     facts = part.facts(snapshot)
     check_keys(source, facts)
-    context = Context("preview", clock(), source, target, options, part, snapshot, facts, clock, progress or Quiet())
+    context = Context("preview", clock(), crawler, target, options, part, snapshot, facts, clock, progress or Quiet())
     host = SharedHost(context, lake)
     await host.learn()
     async with _client(context, host.cool_down, load_block) as client:
+        if client.keyless:
+            context.progress.say(KEYLESS)
         return await planning.preview(context, client)
 
 
@@ -117,11 +126,15 @@ async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoa
         context.progress.say(f"going on with run {plan.run} of {plan.created_at}")
     host = SharedHost(context, lake)
     async with _client(context, host.cool_down, load_block) as client:
+        if client.keyless:
+            context.progress.say(KEYLESS)
         try:
             async with host.joined(client):
-                plan = plan or await make_plan(context, client)
                 if plan is None:
-                    return _ended(context, client, "no change")
+                    made = await make_plan(context, client)
+                    if isinstance(made, NothingNew):
+                        return _ended(context, client, "no change", said=made.endpoints)
+                    plan = made
                 with _few_collections():
                     outcomes = await _fetch(context, client, plan)
         except BaseException as error:
@@ -139,7 +152,7 @@ def _client(context: Context, cool_down: CoolDown, load_block: SecretLoader | No
         requests_per_second=context.target.requests_per_second,
         connections=context.target.connections,
         budget=context.options.max_requests,
-        load_block=load_block,
+        api_key=partial(context.crawler.get_api_key, load_block),
     )
 
 
@@ -182,6 +195,7 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
 
     fetcher = Fetcher(
         run=plan.run,
+        crawler=context.crawler,
         source=context.source,
         lake=context.lake,
         client=client,
@@ -246,7 +260,7 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
         - sum(shard.records for shard in plan.shards)
     )
     if plan.mode == "refresh" and left > 0:
-        report.note = f"the request budget is spent: {left} records stay due"
+        report.note = _both(f"the request budget is spent: {left} records stay due", report.note)
     writer = context.lake.log.writer(plan.run, "run")
     context.lake.write_run(writer, plan.run, context.clock(), plan.facts)
     for name in changed_held:  # the new keys of its list are held, too: it must come whole again
@@ -316,14 +330,30 @@ def _report(
         finished_at=context.clock(),
         endpoints=endpoints,
         source_version=(plan.facts if plan else context.facts).get("token", {}).get("value"),
-        **traffic,  # type: ignore[arg-type]
+        note=KEYLESS if client.keyless else None,
+        **traffic,
     )
 
 
-def _ended(context: Context, client: Client, status: str, note: str | None = None) -> Report:
+def _both(note: str | None, other: str | None) -> str | None:
+    return "; ".join(text for text in (note, other) if text) or None
+
+
+def _ended(
+    context: Context,
+    client: Client,
+    status: str,
+    note: str | None = None,
+    said: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Report:
     """A run that ends without a commit leaves only its manifest."""
-    report = _report(context, client, status, {name: EndpointReport() for name in context.target.endpoints})
-    report.note = note
+    found = {name: (said or {}).get(name, {}) for name in context.target.endpoints}
+    endpoints = {
+        name: EndpointReport(absent=bool(facts.get("absent")), notes=list(facts.get("notes", [])))
+        for name, facts in found.items()
+    }
+    report = _report(context, client, status, endpoints)
+    report.note = _both(note, report.note)
     context.lake.runs.save_manifest(report.to_dict() | {"committed": False, "holds": {}})
     return report
 

@@ -10,11 +10,13 @@ from trawl.model.canonical import parse
 from trawl.model.classify import Action, remaining_age
 from trawl.model.config import SourceConfig
 from trawl.model.decide import Rules, settle, unfetched
-from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable
+from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable, TrawlError
 from trawl.model.keys import fields_of, fill, path_told, scalar
 from trawl.model.records import Answer, Failure, Op, Prior, Refusal, Settled
+from trawl.sources import Item, SourceCrawler
 from trawl.transport import Client, Clock, Response
 
+from .faults import fault_of
 from .listing import version_of
 from .tasks import task_group
 
@@ -31,6 +33,7 @@ class Fetcher:
     """
 
     run: str
+    crawler: SourceCrawler
     source: SourceConfig
     lake: SourceLake
     client: Client
@@ -138,17 +141,20 @@ class _Work:
         else:
             path = fill(config.detail.path, endpoint=prior.endpoint, key=prior.key, label=prior.label)
         conditional = fetcher.conditional and prior.version > 0
+        etag, last_modified = (prior.etag, prior.last_modified) if conditional else (None, None)
+        item = Item(prior.endpoint, prior.key, prior.label, path, etag, last_modified)
         try:
-            response = await fetcher.client.get(
-                path,
-                params=config.detail.params or None,
-                etag=prior.etag if conditional else None,
-                last_modified=prior.last_modified if conditional else None,
-            )
+            response = await fetcher.crawler.fetch_item_details(item, fetcher.client)
+            if not isinstance(response, Response):
+                raise TypeError(f"fetch_item_details gave a {type(response).__name__}, no Response")  # noqa: TRY301
         except BudgetSpent:
             return None
         except (Retriable, Skippable) as error:
             return Failure(fetcher.clock(), error.message)
+        except TrawlError:
+            raise
+        except Exception as error:  # noqa: BLE001  a source's own code may raise anything
+            return Failure(fetcher.clock(), fault_of(fetcher.crawler, error))
         return await self._read(prior, path, response)
 
     async def _read(self, prior: Prior, path: str, response: Response) -> Answer | Refusal | Failure:

@@ -7,10 +7,10 @@ from typing import Any
 from trawl.lake import Lake, LogFile, Traces, delete, traces, without
 from trawl.model.errors import ConfigurationError
 from trawl.model.keys import mark_of
-from trawl.transport import Clock
+from trawl.transport import Clock, utc_now
 
 from .holds import pending_holds
-from .upkeep import upkeep, utc_now
+from .upkeep import upkeep
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,17 +18,16 @@ from trawl.lake.health import disk, examine_source, examine_store
 from trawl.model.config import SourceConfig
 from trawl.model.errors import Retriable, Skippable, TrawlError
 from trawl.model.health import Health, Level
-from trawl.transport import Client, Clock, CoolDown, Response
-from trawl.transport.auth import SecretLoader
+from trawl.transport import Client, Clock, CoolDown, Response, base_url_of, utc_now
+from trawl.transport.auth import SecretLoader, read_secret
 from trawl.transport.client import proxy_for
 
 from .holds import pending_holds
-from .options import CrawlOptions, base_url_of, resolve
+from .options import CrawlOptions, resolve
 from .planning import read_token
 from .probe import Explainer, Probe
-from .upkeep import utc_now
 
-_PACKAGES = ("deltalake", "duckdb", "pyarrow", "obstore", "httpx", "aiohttp", "pydantic", "orjson", "cyclopts")
+_PACKAGES = ("deltalake", "duckdb", "pyarrow", "obstore", "aiohttp", "pydantic", "orjson", "cyclopts")
 _LITTLE_MEMORY = 512 * 2**20
 _MOST_REQUESTS = 5  # before it is enough of lists that are not there
 _SKEW = timedelta(seconds=60)
@@ -128,7 +128,7 @@ async def _api(
     address = base_url_of(source, base_url)
     try:
         proxy = proxy_for(address)
-        yield Health(area, "proxy", Level.OK, "none" if proxy is None else f"through {proxy.url.host}")
+        yield Health(area, "proxy", Level.OK, "none" if proxy is None else f"through {proxy.host}")
         listed = await asyncio.to_thread(_listed, lake.source(source.name), set(source.endpoints))
         target = resolve(source, CrawlOptions(base_url=base_url))
         once = source.requests.model_copy(update={"attempts": 1})
@@ -140,7 +140,7 @@ async def _api(
             cool_down=CoolDown(clock),
             requests_per_second=target.requests_per_second,
             connections=1,
-            load_block=load_block,
+            api_key=partial(read_secret, source.credentials, load_block),
         ) as client:
             async for finding in _ask(source, client, area, listed):
                 yield finding

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from trawl.lake import Junk, Lake, by_kind, fold, foldable, junk, sweep
-from trawl.transport import Clock
+from trawl.transport import Clock, utc_now
 
 from .holds import pending_holds
 from .planning import ADOPTABLE
-from .upkeep import Upkeep, upkeep, utc_now
+from .upkeep import Upkeep, upkeep
 
 RETAIN = timedelta(days=7)  # longer than any run, or plan that waits to be finished
 

@@ -26,6 +26,7 @@ from trawl.model.config import SourceConfig, VersionToken
 from trawl.model.errors import BrokenBody, ConfigurationError, Retriable, Skippable
 from trawl.model.keys import scalar
 from trawl.model.version import order_of
+from trawl.sources import SourceCrawler
 from trawl.transport import Client, Clock
 
 from .listing import Absent, Kept, Listed, Listing, Unchanged, list_endpoint
@@ -51,7 +52,7 @@ class Context:
 
     run: str
     started_at: datetime
-    source: SourceConfig
+    crawler: SourceCrawler
     target: Target
     options: CrawlOptions
     lake: SourceLake
@@ -59,6 +60,11 @@ class Context:
     facts: dict[str, Any]
     clock: Clock
     progress: Progress
+
+    @property
+    def source(self) -> SourceConfig:
+        """What the crawler is configured with."""
+        return self.crawler.config_block
 
     @property
     def base(self) -> Snapshot:
@@ -108,8 +114,15 @@ def check_keys(source: SourceConfig, facts: dict[str, Any]) -> None:
             )
 
 
-async def make_plan(context: Context, client: Client) -> Plan | None:
-    """Decide what this run does and store it; None where nothing is to do and nothing was learnt."""
+@dataclass(frozen=True, slots=True)
+class NothingNew:
+    """A run that has nothing to do and learnt nothing; by endpoint, what its listing says all the same: notes, absent."""
+
+    endpoints: dict[str, dict[str, Any]]
+
+
+async def make_plan(context: Context, client: Client) -> Plan | NothingNew:
+    """Decide what this run does and store it."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
     planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at, _forgotten(context.facts))
@@ -120,7 +133,7 @@ async def make_plan(context: Context, client: Client) -> Plan | None:
             and await asyncio.to_thread(_settled, context, planner, token, known)
         ):
             context.progress.say(f"version {token.value}: unchanged and settled, nothing is due")
-            return None
+            return NothingNew({})
         listings = await _list_all(context, client, known, await asyncio.to_thread(planner.unsettled))
         return await asyncio.to_thread(_plan, context, client, planner, token, known, listings)
     finally:
@@ -269,7 +282,7 @@ async def _list_all(
             group.create_task(
                 list_endpoint(
                     client,
-                    context.source,
+                    context.crawler,
                     name,
                     known.get(name),
                     conditional=not options.no_cache
@@ -289,7 +302,7 @@ def _plan(
     token: Seen | None,
     known: dict[str, ListingState],
     listings: list[Listing],
-) -> Plan | None:
+) -> Plan | NothingNew:
     options, runs = context.options, context.lake.runs
     endpoints: dict[str, dict[str, Any]] = {name: {"notes": []} for name in context.target.endpoints}
     listed = {listing.endpoint: listing for listing in listings if isinstance(listing, Listed)}
@@ -342,7 +355,7 @@ def _plan(
         }
     facts = _facts(context, token)
     if not files and not held and options.mode == "discover" and facts == context.facts:
-        return None
+        return NothingNew(endpoints)
     plan = Plan(
         run=context.run,
         source=context.source.name,
@@ -357,7 +370,7 @@ def _plan(
         facts=facts,
     )
     if not plan.shards and not files and not held and facts == context.facts:
-        return None
+        return NothingNew(endpoints)
     runs.save_plan(plan, planner)
     return plan
 

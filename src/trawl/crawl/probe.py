@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from trawl.lake import HostBoard, Lake
@@ -23,13 +24,13 @@ from trawl.model.keys import fields_of, fill, scalar
 from trawl.model.pagination import first_page, next_page, read_page
 from trawl.model.records import Event, Prior, Result, State
 from trawl.model.values import dig, each
-from trawl.transport import Client, Clock, CoolDown, Response
-from trawl.transport.auth import SecretLoader
+from trawl.transport import Client, Clock, CoolDown, Response, utc_now
+from trawl.transport.auth import SecretLoader, read_secret
+from trawl.transport.hosts import base_url_and_origin
 
 from .fetch import read_document
 from .listing import Columns
-from .options import CrawlOptions, base_url_and_origin, check_endpoints, resolve
-from .upkeep import utc_now
+from .options import CrawlOptions, check_endpoints, resolve
 
 _SHOWN = 5  # first keys of a list
 _NEAR = 3
@@ -162,7 +163,7 @@ async def probe(
     cool_down = CoolDown(clock)
     found = Probe(source.name, endpoint, wanted)
     if lake is not None and lake.store.exists:
-        cool_down.learn(HostBoard(lake.store, host_of(target.base_url)).cool_down())
+        cool_down.learn(HostBoard(lake.store, host_of(target.base_url), clock).cool_down())
         if cool_down.until is not None and cool_down.until > clock():
             found.notes.append(f"the API asked to be left alone until {cool_down.until:%H:%M:%S} UTC: waited for that")
     async with Client(
@@ -172,7 +173,7 @@ async def probe(
         cool_down=cool_down,
         requests_per_second=target.requests_per_second,
         connections=1,
-        load_block=load_block,
+        api_key=partial(read_secret, source.credentials, load_block),
     ) as client:
         origin = base_url_and_origin(source, options.base_url)[1]
         work = Explainer(found, source, client, f"base: {origin}; ", lake)

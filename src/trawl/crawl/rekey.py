@@ -11,12 +11,12 @@ from trawl.model.config import EndpointConfig, SourceConfig
 from trawl.model.errors import ConfigurationError, TornListing
 from trawl.model.keys import scalar
 from trawl.model.rekey import key_again
-from trawl.transport import Clock
+from trawl.transport import Clock, utc_now
 
 from .holds import pending_holds
 from .planning import key_hashes
 from .progress import count_of
-from .upkeep import Upkeep, upkeep, utc_now
+from .upkeep import Upkeep, upkeep
 
 _SHOWN = 5
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from multidict import CIMultiDict
+
 from trawl.lake import Kept, Lake
 from trawl.model.canonical import parse
 from trawl.model.classify import Action, classify
@@ -14,13 +16,13 @@ from trawl.model.decide import Rules, settle
 from trawl.model.errors import BrokenBody, ConfigurationError
 from trawl.model.keys import fields_of, fill
 from trawl.model.records import Answer, Prior, Result, Settled, State
-from trawl.transport import Clock, Response
+from trawl.transport import Clock, Response, utc_now
 
 from .fetch import read_document
 from .planning import check_keys
 from .report import EndpointReport, Report
 from .rules import follow_rules
-from .upkeep import Upkeep, upkeep, utc_now
+from .upkeep import Upkeep, upkeep
 
 
 class Verdict(StrEnum):
@@ -150,7 +152,7 @@ def _answer(source: SourceConfig, prior: Prior, kept: Kept) -> Answer:
     path = prior.locator
     if path is None and not any(field.startswith(("parent.", "item.")) for field in fields_of(config.detail.path)):
         path = fill(config.detail.path, endpoint=prior.endpoint, key=prior.key, label=prior.label)
-    response = Response(kept.status, action, kept.headers, kept.body, kept.at)
+    response = Response(kept.status, action, CIMultiDict(kept.headers), kept.body, kept.at)
     return read_document(source, prior.endpoint, prior.key, path, response)
 
 

@@ -4,18 +4,13 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from trawl.lake import Lake, LogFile, Snapshot, SourceLake
 from trawl.lake.lease import Lease
 from trawl.model.errors import ConfigurationError, LakeError
 from trawl.transport import Clock
-
-
-def utc_now() -> datetime:
-    """The clock that runs go by unless another is injected."""
-    return datetime.now(UTC)
 
 
 def run_id(started: datetime) -> str:

@@ -10,9 +10,6 @@ from trawl.model.records import Kind
 from .log import Log, LogFile, Snapshot
 from .sql import STATE, connect, literal, register_log, rows_of
 
-_PAYLOADS = 64  # in memory at once, each up to some megabytes
-_NAMES = 65_536
-
 
 class Contents:
     """What is known of some endpoints' records (the table `newest`, DuckDB spills it) and their documents, streamed."""
@@ -37,7 +34,7 @@ class Contents:
 
     def _newest(self, file: LogFile) -> Iterator[pa.Table]:
         """The rows of a file that hold the newest content of their record."""
-        names = pa.concat_tables(self._log.batches(file, ["key", "run"], _NAMES))
+        names = pa.concat_tables(self._log.batches(file, ["key", "run"]))
         self.con.register("file", names)
         newest = self.con.sql(f"""
             SELECT n.key IS NOT NULL AS newest
@@ -48,7 +45,7 @@ class Contents:
         if newest.index(True).as_py() < 0:
             return
         start = 0
-        for rows in self._log.batches(file, ["key", "payload"], _PAYLOADS):
+        for rows in self._log.batches(file, ["key", "payload"]):
             found = rows.filter(newest.slice(start, len(rows)))
             start += len(rows)
             if len(found):

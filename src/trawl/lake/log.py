@@ -203,11 +203,12 @@ class Log:
             raise LakeError(f"the file {file.path} of {self.source} is gone", remedy="run again")
         return pq.read_table(pa.BufferReader(content), columns=columns)
 
-    def batches(self, file: LogFile, columns: list[str], rows: int) -> Iterator[pa.Table]:
-        """Some columns of a file, so many rows at a time: payloads are large."""
+    def batches(self, file: LogFile, columns: list[str]) -> Iterator[pa.Table]:
+        """Some columns of a file, a row group at a time: payloads are large."""
         with self._store.open(f"{self._root}/{file.path}") as content:
-            for batch in pq.ParquetFile(content).iter_batches(rows, columns=columns):
-                yield pa.Table.from_batches([batch])
+            groups = pq.ParquetFile(content)
+            for number in range(groups.num_row_groups):
+                yield groups.read_row_group(number, columns=columns)
 
     def loose(self, snapshot: Snapshot, endpoint: str | None = None) -> Iterator[tuple[LogFile, datetime]]:
         """The files that no commit names (any longer), of one endpoint or of all, and when each was written."""

@@ -11,7 +11,6 @@ from .log import Log, LogFile
 from .schema import FILE
 
 _GROUP = 8 * 2**20  # bytes in memory that become a row group
-_PAYLOADS, _SMALL_ROWS = 64, 16_384  # read at once
 
 Change = Callable[[pa.Table], pa.Table]
 
@@ -31,7 +30,7 @@ def row_groups(log: Log, file: LogFile, change: Change = lambda rows: rows) -> I
     """What `change` makes of a file's rows, in parts that fit into memory."""
     waiting: list[pa.Table] = []
     size = 0
-    for rows in log.batches(file, FILE.names, _PAYLOADS if file.kind == Kind.PAYLOAD else _SMALL_ROWS):
+    for rows in log.batches(file, FILE.names):
         part = change(rows)
         waiting.append(part)
         size += part.nbytes
@@ -45,7 +44,7 @@ def row_groups(log: Log, file: LogFile, change: Change = lambda rows: rows) -> I
 def count_of_keys(log: Log, file: LogFile, keys: Sequence[str]) -> int:
     """How many of a file's rows are about one of the keys."""
     wanted = pa.array(keys, pa.string())
-    return sum(pc.sum(pc.is_in(rows["key"], wanted)).as_py() or 0 for rows in log.batches(file, ["key"], 65_536))
+    return sum(pc.sum(pc.is_in(rows["key"], wanted)).as_py() or 0 for rows in log.batches(file, ["key"]))
 
 
 def without_keys(keys: Sequence[str]) -> Change:

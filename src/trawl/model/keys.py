@@ -54,6 +54,16 @@ def mark_of(endpoint: str, key: str) -> str:
     return sha256(f"{endpoint}/{key}".encode()).hexdigest()
 
 
+def check_key(key: object) -> str:
+    """What is given as a key, if it can be one: text that is not empty and that a file or URL can hold.
+
+    Raises TornListing.
+    """
+    if not isinstance(key, str) or not key or not (key.isascii() or not _SURROGATE.search(key)):
+        raise TornListing(f"{key!r} is no key: a key is a text, and not empty")
+    return key
+
+
 def scalar(item: Any, field: str) -> str | None:
     """A field's text: strings and integers as they are (0 and -1 too).
 

@@ -78,7 +78,7 @@ def test_quarantine_is_listed_shown_and_replayed(desk: Desk) -> None:
     assert "1 answer of records not read well since" in listed
 
     shown = desk("quarantine", "show", "things", "a", "ANN")
-    for part in (reason, "200", "content-type: application/json", '"note": "[bold]"'):
+    for part in (reason, "200", "application/json", '"note": "[bold]"'):
         assert part in shown
     document = desk.json("quarantine", "show", "things", "a", "1", "--run", row["run"])
     assert json.loads(document["body"])["cost"] is None

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.crawling import Clock, ask, count, run
+from tests.conftest import World
+from tests.crawling import Clock, ask, count, pokeapi, run
+from tests.unit.crawl.test_guards import Altered
 from tests.unit.crawl.test_shapes import serving
 from trawl.crawl import find_quarantined, maintain, pending_holds, replay
 from trawl.lake import Lake
@@ -223,3 +225,22 @@ def test_an_answer_is_found_by_key_or_label_and_candidates_are_named(tmp_path: P
         find_quarantined(lake, "things", "a", "nobody")
     maintain(lake, "things")
     assert len(find_quarantined(lake, "things")) == 4
+
+
+def test_the_headers_of_an_answer_count_as_when_it_came(world: World, lake_url: str) -> None:
+    altered = Altered()
+    altered.bodies = {"machine/1": b'{"id": 1, "note": "another"}'}
+    world.serve(altered)
+    shape = {"fields": {"id": "integer", "item": "object"}, "key": "id"}
+    strict, loose = (
+        pokeapi(endpoints={"machine": pokeapi().endpoints["machine"].model_dump(mode="json") | {"contract": contract}})
+        for contract in (shape, {"key": "id"})
+    )
+    assert count(run(lake_url, world.url, strict))["quarantined"] == 1
+    assert outcome(lake_url, loose) == {"1": ("new", None)}
+    (row,) = ask(lake_url, "FROM pokeapi.records WHERE key = '1'")
+    (other, *_) = ask(lake_url, "FROM pokeapi.records WHERE key <> '1'")
+    assert row["etag"] == 'W/"other"'
+    assert row["source_version"] == other["source_version"] is not None
+    report = run(lake_url, world.url, loose, force=True)
+    assert (count(report), report.not_modified) == ({}, report.requests - 1)
