@@ -17,6 +17,7 @@ def forget(
     source: str,
     endpoint: str,
     key: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
     *,
     lake: LakeOption = None,
     until_listed_again: Flag = False,

@@ -30,6 +30,7 @@ quarantine = App(
 def list_answers(
     source: str,
     endpoint: str | None = None,
+    /,
     *,
     lake: LakeOption = None,
     all: Flag = False,
@@ -66,6 +67,7 @@ def show(
     source: str,
     endpoint: str,
     key: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
     *,
     lake: LakeOption = None,
     run: str | None = None,
@@ -124,6 +126,7 @@ def replay(
     source: str,
     endpoint: str | None = None,
     key: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    /,
     *,
     lake: LakeOption = None,
     dry_run: Flag = False,

@@ -11,6 +11,7 @@ from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json
 
 def rekey(
     source: str,
+    /,
     *,
     lake: LakeOption = None,
     dry_run: Flag = False,
