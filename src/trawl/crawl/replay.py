@@ -53,10 +53,7 @@ def find_quarantined(
     lake: Lake, name: str, endpoint: str | None = None, wanted: str | None = None, run: str | None = None
 ) -> list[dict[str, Any]]:
     """The rows of the view `quarantine`, newest first: all, an endpoint's, or one record's (by key, else by label)."""
-    if name not in lake.sources():
-        raise ConfigurationError(
-            f"the lake {lake.url} holds no source {name!r}", remedy=f"it holds: {', '.join(lake.sources()) or 'none'}"
-        )
+    lake.held(name)
     rows = [
         row
         for row in lake.query(f'FROM "{name}".quarantine ORDER BY observed_at DESC, endpoint, key').rows()

@@ -51,12 +51,7 @@ class Upkeep:
 @contextmanager
 def upkeep(lake: Lake, name: str, clock: Clock, *, dry_run: bool = False) -> Iterator[Upkeep]:
     """Open a source of a lake for work, under its lease. Raises LeaseHeld while a run is writing it."""
-    if name not in lake.sources():
-        raise ConfigurationError(
-            f"the lake {lake.url} holds no source {name!r}",
-            remedy=f"it holds: {', '.join(lake.sources()) or 'none'}",
-        )
-    source, started = lake.source(name), clock()
+    source, started = lake.held(name), clock()
     lease = None if dry_run else source.lease(run_id(started), clock)
     if lease is not None:
         lease.take()

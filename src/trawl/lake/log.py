@@ -33,6 +33,7 @@ from .store import Store, explain, storage_options
 
 _FENCE = "trawl"
 _NEWS = "trawl-news"
+_REPLACED = {"delta.deletedFileRetentionDuration": "interval 90 days"}  # how long Delta knows when a file was replaced
 _PLACE = re.compile(r"kind=([a-z]+)/endpoint=([^/]+)/[^/]+\.parquet")
 _BUFFER = 4 * 2**20  # bytes of payload that wait in memory before they become a row group
 _FILE = 16 * 2**20  # bytes of a Parquet file that are held in memory before it is put in place, and the next one begins
@@ -130,7 +131,7 @@ class Log:
                 mode="ignore",
                 partition_by=list(PARTITIONS),
                 name=self.source,
-                configuration={FORMAT_PROPERTY: str(FORMAT_VERSION)},
+                configuration={FORMAT_PROPERTY: str(FORMAT_VERSION)} | _REPLACED,
                 storage_options=self._options,
                 raise_if_key_not_exists=False,
             )
