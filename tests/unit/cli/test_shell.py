@@ -52,6 +52,9 @@ def test_every_command_stands_in_the_documentation_with_output() -> None:
         assert f"\n### `trawl {name}" in text, name
         section = text.split(f"\n### `trawl {name}")[1].split("\n### ")[0]
         assert f"$ trawl {name}" in section, name
+
+
+def test_every_command_stands_in_the_table_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     assert not [name for name in _commands if f"`trawl {name}" not in readme]
 
