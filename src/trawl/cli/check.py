@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from rich.markup import escape
 
-from trawl.crawl import examine
+from trawl.crawl import count_of, examine
 from trawl.model.config import SourceConfig
 from trawl.model.errors import ConfigurationError
 from trawl.model.health import Health, Level
@@ -86,7 +86,7 @@ def _described(config: SourceConfig) -> Health:
         config.name,
         "description",
         Level.OK,
-        f"{config.base_url}: {len(config.endpoints)} endpoints"
+        f"{config.base_url}: {count_of(len(config.endpoints), 'endpoint')}"
         + (f", {len(children)} of them children ({', '.join(children)})" if children else "")
         + f"; {config.rate.requests_per_second:g} requests/s on {config.rate.connections} connections; "
         + (f"version token {token.path} {token.field}" if token else "no version token")

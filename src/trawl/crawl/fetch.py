@@ -211,7 +211,7 @@ class _Work:
         return Failure(response.at, f"quarantine: {reason}", quarantined=True)
 
 
-def read_document(source: SourceConfig, endpoint: str, key: str, path: str, response: Response) -> Answer:
+def read_document(source: SourceConfig, endpoint: str, key: str, path: str | None, response: Response) -> Answer:
     """The document in an answer. Raises BrokenBody where it is none, or against the endpoint's contract."""
     config = source.endpoints[endpoint]
     if response.headers.get("content-type", "").startswith("text/html"):

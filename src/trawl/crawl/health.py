@@ -108,8 +108,9 @@ def _temporary() -> Health:
 
 def _lake(lake: Lake, now: datetime) -> Iterator[Health]:
     try:
-        yield from examine_store(lake)
-        if not lake.store.exists:
+        storage = list(examine_store(lake))
+        yield from storage
+        if not lake.store.exists or any(finding.level is Level.WRONG for finding in storage):
             return
         for name in lake.sources():
             part = lake.source(name)

@@ -223,7 +223,7 @@ class Explainer:
             try:
                 policy.key_of(item)
             except TornListing as error:
-                shown = f"an item's fields: {_fields(item)}"
+                shown = f"An item's fields: {_fields(item)}"
                 self._problem(error.message, f"set `key.field` (and `key.pattern`) to what names the record. {shown}")
                 return None
         try:
