@@ -142,6 +142,8 @@ def test_a_broken_package_is_named_with_its_fault_and_costs_no_other_source(
     listed = capsys.readouterr().out
     assert "https://pokeapi.co" in listed
     assert "broken: " in listed
+    assert invoke(["sources", "--json"]) == 0
+    assert reason in {found["name"]: found.get("error", "") for found in json.loads(capsys.readouterr().out)}["broken"]
     assert invoke(["check"]) == 1
     checked = " ".join(capsys.readouterr().out.split())
     assert "ok pokeapi" in checked
