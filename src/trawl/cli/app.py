@@ -11,7 +11,9 @@ from rich.console import Console
 import trawl
 from trawl.model.errors import ConfigurationError, TrawlError
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+from . import interrupts
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
 _ISSUES = "https://github.com/trawl-crawler/trawl/issues"
 
 app = App(
@@ -57,6 +59,7 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 def main() -> None:
     """Run a command and exit: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted."""
+    interrupts.watch()
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -76,18 +79,24 @@ def invoke(arguments: list[str]) -> int:
         _print(error)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        goes_on = (
-            ": the lake is as it was; the same command goes on with what is finished" if "run" in arguments[:1] else ""
-        )
-        errors.print(f"interrupted{goes_on}", style="yellow")
-        return EXIT_INTERRUPTED
+        return _interrupted(arguments)
     except BrokenPipeError:
         sys.stderr.close()
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001  (the last door before the user)
+        if str(error) == "Query interrupted":  # DuckDB's word for Ctrl-C
+            return _interrupted(arguments)
         _print_fault(error)
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
+
+
+def _interrupted(arguments: list[str]) -> int:
+    goes_on = (
+        ": the lake is as it was; the same command goes on with what is finished" if "run" in arguments[:1] else ""
+    )
+    errors.print(f"interrupted{goes_on}", style="yellow")
+    return interrupts.EXIT_INTERRUPTED
 
 
 def load_commands() -> None:

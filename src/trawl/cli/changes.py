@@ -18,7 +18,18 @@ from trawl.model.diff import Difference
 from trawl.model.diff import diff as compare
 from trawl.model.values import parse_duration
 
-from .common import EndpointOption, Flag, JsonOption, LakeOption, open_lake, out, parse_time, print_json
+from .common import (
+    EndpointOption,
+    Flag,
+    JsonOption,
+    LakeOption,
+    line_width,
+    open_lake,
+    out,
+    parse_time,
+    print_json,
+    shorten,
+)
 from .differences import show_differences
 
 _DIFFERENCES = 8  # of one record
@@ -118,9 +129,9 @@ def _show_counts(counts: dict[str, dict[str, int]]) -> None:
     for kind, endpoints in counts.items():
         number = sum(endpoints.values())
         largest = sorted(endpoints.items(), key=lambda item: (-item[1], item[0]))
-        names = ", ".join(f"{name} {count:,}" for name, count in largest[:6])
-        rest = f", {len(largest) - 6} more endpoints" if len(largest) > 6 else ""
-        out.print(f"  {kind.ljust(width)}  {number:>7,}  [dim]{names}{rest}[/]")
+        names = ", ".join(f"{name} {count:,}" for name, count in largest)
+        room = line_width() - width - len("  " * 3) - 7
+        out.print(f"  {kind.ljust(width)}  {number:>7,}  [dim]{shorten(names, room)}[/]")
 
 
 def _total(counts: dict[str, dict[str, int]]) -> str:

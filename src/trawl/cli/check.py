@@ -12,7 +12,7 @@ from trawl.model.health import Health, Level
 from trawl.model.values import format_duration
 from trawl.sources import SourceCrawler, get_crawler, source_names
 
-from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, run_async
+from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, print_marked, run_async
 
 _MARKS = {Level.OK: "[green]ok     [/]", Level.WARNING: "[yellow]warning[/]", Level.WRONG: "[red]wrong  [/]"}
 
@@ -96,11 +96,10 @@ def _described(config: SourceConfig) -> Health:
 
 
 def _show(finding: Health) -> None:
-    out.print(
-        f"{_MARKS[finding.level]} [bold]{escape(finding.area)}[/] {escape(finding.subject)}: {escape(finding.message)}"
-    )
+    text = f"[bold]{escape(finding.area)}[/] {escape(finding.subject)}: {escape(finding.message)}"
+    print_marked(_MARKS[finding.level], text)
     if finding.remedy:
-        out.print(f"        [bold]do:[/] {escape(finding.remedy)}")
+        print_marked(" " * len("warning"), f"[bold]do:[/] {escape(finding.remedy)}")
 
 
 def _count(number: int) -> str:

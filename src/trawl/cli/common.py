@@ -17,6 +17,8 @@ from rich.table import Table
 from trawl.lake import Lake
 from trawl.model.errors import ConfigurationError
 
+from . import interrupts
+
 LakeOption = Annotated[
     str | None,
     Parameter(name="--lake", help="The lake: a folder or s3://bucket/prefix. Default: $TRAWL_LAKE, else ./lake."),
@@ -43,9 +45,18 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
     try:
         from uvloop import new_event_loop
     except ImportError:
-        return asyncio.run(work)
+        return asyncio.run(_ending(work))
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(work)
+        return runner.run(_ending(work))
+
+
+async def _ending(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """The work; once it is cancelled, its threads have not for ever to come to an end."""
+    try:
+        return await work
+    except asyncio.CancelledError:
+        interrupts.end_soon()
+        raise
 
 
 def open_lake(url: str | None) -> Lake:
@@ -111,6 +122,18 @@ def print_facts(facts: list[tuple[str, str]]) -> None:
     for name, text in facts:
         rows.add_row(escape(name), text)
     out.print(Padding(rows, (0, 0, 0, 2), expand=False), soft_wrap=False)
+
+
+def print_marked(mark: str, text: str) -> None:
+    """A line with a mark before it, both in markup; on a terminal its further lines stand below the first."""
+    if not out.is_terminal:
+        out.print(f"{mark} {text}")
+        return
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(mark, text)
+    out.print(row, soft_wrap=False)
 
 
 def shorten(text: str, width: int) -> str:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.markup import escape
+
 from trawl.crawl import pending_holds
 from trawl.lake import Lake
 
@@ -69,10 +71,13 @@ def _show(name: str, fact: dict[str, Any]) -> None:
     if fact["writing"]:
         out.print(f"  [green]writing now:[/] {fact['writing']}")
     if fact["runs"]:
-        columns = ["run_id", "mode", "status", "started_at", "duration_s", "requests", "note"]
-        out.print(table(columns, [[_line(run[column]) for column in columns] for run in fact["runs"]]))
+        columns = ["run", "mode", "status", "started", "seconds", "requests"]
+        out.print(table(columns, [_run_row(run) for run in fact["runs"]]))
+    for run in fact["runs"]:
+        if run["note"]:
+            out.print(f"[dim]{run['run_id']}:[/] {escape(run['note'].splitlines()[0])}")
 
 
-def _line(value: Any) -> Any:
-    """The first line of a text; everything else as it is."""
-    return value.splitlines()[0] if isinstance(value, str) and value else value
+def _run_row(run: dict[str, Any]) -> list[Any]:
+    started = f"{run['started_at']:%Y-%m-%d %H:%M}"
+    return [run["run_id"], run["mode"], run["status"], started, round(run["duration_s"], 1), run["requests"]]

@@ -153,6 +153,8 @@ class _sql_errors:  # noqa: N801
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, duckdb.InterruptException):
+            raise KeyboardInterrupt from None
         if isinstance(error, duckdb.IOException):
             raise unreadable(error) from None
         if isinstance(error, duckdb.Error):

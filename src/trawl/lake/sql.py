@@ -41,6 +41,7 @@ def connect(memory: str = "500MB") -> duckdb.DuckDBPyConnection:
     con.execute(f"SET temp_directory = '{tempfile.gettempdir()}/trawl-duckdb'")
     con.execute("SET preserve_insertion_order = false")
     con.execute("SET parquet_metadata_cache = true")  # the log is read several times over, and has many files
+    con.execute("SET enable_progress_bar = false")  # it would print to stdout, where the result goes
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET autoinstall_known_extensions = false")
     return con

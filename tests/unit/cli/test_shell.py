@@ -108,3 +108,26 @@ def test_ctrl_c_ends_a_command_that_waits_for_the_api(command: str, tmp_path: Pa
     assert process.returncode == 130
     assert "interrupted" in said
     assert ("goes on" in said) == (command == "run")
+
+
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_ctrl_c_ends_a_query_that_never_would(form: str, tmp_path: Path) -> None:
+    (tmp_path / "things").mkdir()
+    endless = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"
+    process = subprocess.Popen(
+        [*TRAWL, "query", endless, "--format", form, "--lake", str(tmp_path)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while process.poll() is None and _processor_time(process.pid) < 2.5:  # it is past its imports and at work
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=6)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "interrupted" in said
+
+
+def _processor_time(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
