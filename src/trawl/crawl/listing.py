@@ -94,6 +94,7 @@ async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: Li
     key_of = partial(crawler.get_item_unique_id_from_summary_data, endpoint)
     columns = Columns(crawler.config_block, endpoint, key_of)
     counts: set[int] = set()
+    deploys: set[str] = set()
     digests: list[bytes] = []
     size = 0
     first: Response | None = None
@@ -112,6 +113,8 @@ async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: Li
             first = first or answer
             digests.append(byte_hash(answer.body))
             size += len(answer.body)
+            if (deploy := version_of(token, answer.headers)[0]) is not None:
+                deploys.add(deploy)
             if batch.count is not None:
                 counts.add(batch.count)
             columns.add(batch.items)
@@ -119,6 +122,8 @@ async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: Li
         raise TornListing("no page came at all: an empty list is one page without items")
     if len(counts) > 1:
         raise TornListing(f"the count changed from page to page: {sorted(counts)}")
+    if len(deploys) > 1:
+        raise TornListing(f"its pages are of different deploys: {', '.join(sorted(deploys))}")
     columns.verify(next(iter(counts), None))
     # Only a listing of one page can be asked for conditionally: a later page has validators of its own.
     single = len(digests) == 1

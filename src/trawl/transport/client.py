@@ -246,6 +246,7 @@ class Client:
                     address, headers=signed, allow_redirects=False, proxy=self._proxy
                 ) as answer:
                     self._answered = True
+                    wait = await self._heed(answer)
                     body = await _read(answer, limits)
             except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
                 raise RedirectRefused(f"{url} is no address that can be asked: refused") from None
@@ -254,7 +255,7 @@ class Client:
                     raise Retriable(f"{url}: no complete answer in {limits.timeout * _SLOWEST}") from None
                 raise Retriable(self._hidden(f"{url}: {type(error).__name__}: {error}")) from None
         self.traffic.bytes += len(body)
-        return await self._judge(url, answer, body)
+        return self._judge(url, answer, body, wait)
 
     def _signed(self, address: URL, headers: dict[str, str]) -> tuple[URL, dict[str, str]]:
         return (address, headers) if self._credential is None else self._credential.sign(address, headers)
@@ -270,7 +271,16 @@ class Client:
             if self.cool_down.until is None:
                 return
 
-    async def _judge(self, url: str, answer: aiohttp.ClientResponse, body: bytes) -> Response:
+    async def _heed(self, answer: aiohttp.ClientResponse) -> timedelta | None:
+        """Begin the cool-down that an answer asks for, before its body has come; how long it is."""
+        if classify(answer.status) is not Action.RETRY:
+            return None
+        wait = retry_after(answer.headers.get("retry-after"), self.clock(), self.source.requests.max_retry_after)
+        if wait is not None or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            await self.cool_down.start(wait or timedelta(seconds=1))
+        return wait
+
+    def _judge(self, url: str, answer: aiohttp.ClientResponse, body: bytes, wait: timedelta | None) -> Response:
         action, now = classify(answer.status), self.clock()
         if action is Action.NOT_MODIFIED:
             self.traffic.not_modified += 1
@@ -280,9 +290,6 @@ class Client:
                 remedy="check what `credentials` of the source refers to",
             )
         elif action is Action.RETRY:
-            wait = retry_after(answer.headers.get("retry-after"), now, self.source.requests.max_retry_after)
-            if wait is not None or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-                await self.cool_down.start(wait or timedelta(seconds=1))
             raise Retriable(f"{url}: {answer.status} {answer.reason}", wait=wait)
         return Response(answer.status, action, answer.headers, body, now)
 
