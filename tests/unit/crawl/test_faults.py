@@ -141,7 +141,7 @@ def test_no_torn_or_repeated_list_is_believed_and_the_next_whole_one_is(tmp_path
 
 def test_pages_of_two_days_never_make_a_listing_though_their_number_fits(tmp_path: Path) -> None:
     lists = set()
-    for seed in range(6):
+    for seed in range(3, 8):
         lake = tmp_path / str(seed)
         new = Days(1, range(2, 32), unlisted=(1,))
         with staged(lake, before=Days(0, range(1, 31)), catalogue=new, mixed=0.2, seed=seed) as stage:
