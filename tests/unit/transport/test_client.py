@@ -208,6 +208,12 @@ async def test_a_retry_after_as_a_date_begins_a_cool_down() -> None:
         assert timedelta(minutes=9) < client.cool_down.until - now() <= timedelta(minutes=10)
 
 
+async def test_a_retry_after_beside_a_refusal_begins_a_cool_down_too() -> None:
+    async with asking(reply(403, retry_after="60")) as (client, _):
+        assert (await client.get("x")).action is Action.LATER
+        assert client.cool_down.until is not None
+
+
 async def test_a_429_alone_begins_a_cool_down_of_a_second() -> None:
     async with asking(reply(429), requests={"attempts": 1}) as (client, _):
         with pytest.raises(Retriable):
