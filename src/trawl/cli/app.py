@@ -34,6 +34,9 @@ _commands = {
     "export": "trawl.cli.export:export",
     "status": "trawl.cli.status:status",
     "maintain": "trawl.cli.maintain:maintain",
+    "quarantine": "trawl.cli.quarantine:quarantine",
+    "forget": "trawl.cli.forget:forget",
+    "rekey": "trawl.cli.rekey:rekey",
     "sources": "trawl.cli.sources:sources",
     "check": "trawl.cli.check:check",
     "replica": "trawl.cli.replica:replica",
@@ -43,7 +46,7 @@ _commands = {
 _groups = {
     Group("Crawl", sort_key=0): ("run", "plan", "try"),
     Group("Ask", sort_key=1): ("query", "changes", "history", "export"),
-    Group("Look after the lake", sort_key=2): ("status", "maintain"),
+    Group("Look after the lake", sort_key=2): ("status", "maintain", "quarantine", "forget", "rekey"),
     Group("Sources", sort_key=3): ("sources", "check"),
     Group("Around it", sort_key=4): ("replica", "setup", "completion"),
 }

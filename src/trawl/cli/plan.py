@@ -1,7 +1,7 @@
 """`trawl plan`: what a run would do."""
 
 from trawl.crawl import CrawlOptions, count_of, preview
-from trawl.sources import load_source
+from trawl.sources import get_crawler
 
 from .common import EndpointOption, Flag, JsonOption, LakeOption, open_lake, out, print_json, run_async, table
 from .progress import progress_for
@@ -36,10 +36,10 @@ def plan(
     force
         As if everything were due.
     """
-    config = load_source(source)
+    crawler = get_crawler(source)
     options = CrawlOptions(base_url=base_url, endpoints=endpoint, rate=rate_of(rate), force=force)
-    with progress_for(config.name, quiet=json_output) as progress:
-        found = run_async(preview(config, open_lake(lake), options, progress=progress))
+    with progress_for(crawler.source_name, quiet=json_output) as progress:
+        found = run_async(preview(crawler, open_lake(lake), options, progress=progress))
     if json_output:
         print_json(found.to_dict())
         return

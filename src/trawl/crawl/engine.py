@@ -1,47 +1,40 @@
 """The crawl, from the lease to the commit."""
 
 import asyncio
-import secrets
+import gc
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from trawl.lake import HostBoard, Lake, ListingState, Outcome, Plan
+from trawl.lake import Lake, ListingState, Outcome, Plan
 from trawl.lake.lease import Lease
-from trawl.model.config import SourceConfig, host_of
-from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit, TrawlError
+from trawl.model.config import SourceConfig
+from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
-from trawl.transport import Client, Clock, CoolDown
+from trawl.sources import SourceCrawler, as_crawler
+from trawl.transport import Client, Clock, CoolDown, utc_now
 from trawl.transport.auth import SecretLoader
 
 from . import holds, planning
 from .fetch import Fetcher, traffic_of
+from .hosts import SharedHost
 from .options import CrawlOptions, resolve
-from .planning import Context, Preview, adopt, check_keys, make_plan
+from .planning import Context, NothingNew, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
+from .rules import follow_rules
 from .tasks import task_group
+from .upkeep import Upkeep, run_id
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
-_POLL = 5  # seconds between two looks at the shared cool-down
-
-
-def utc_now() -> datetime:
-    """The clock that runs go by unless another is injected."""
-    return datetime.now(UTC)
-
-
-def run_id(started: datetime) -> str:
-    """A run's name: ids sort as their runs began, to the millisecond."""
-    return f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}-{secrets.token_hex(3)}"
+KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
 
 
 async def crawl(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions | None = None,
     *,
@@ -49,7 +42,7 @@ async def crawl(
     clock: Clock = utc_now,
     load_block: SecretLoader | None = None,
 ) -> Report:
-    """Crawl a source into a lake, once: one run, at most one commit.
+    """Crawl a source (a configuration, or a crawler of its own) into a lake, once: one run, at most one commit.
 
     Raises:
         ConfigurationError: something is wrong that can be known before the first request, or the host is unreachable.
@@ -59,6 +52,8 @@ async def crawl(
     """
     options = options or CrawlOptions()
     progress = progress or Quiet()
+    crawler = as_crawler(source)
+    source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
     part.log.snapshot()  # a newer format is refused before anything is written
@@ -71,16 +66,19 @@ async def crawl(
         snapshot = await asyncio.to_thread(part.log.make)
         facts = part.facts(snapshot)
         check_keys(source, facts)
-        context = Context(run, started, source, target, options, part, snapshot, facts, clock, progress)
+        context = Context(run, started, crawler, target, options, part, snapshot, facts, clock, progress)
         if decided := await asyncio.to_thread(holds.decide, context, lease):
             return decided
+        work = Upkeep(run, started, part, snapshot, facts, lease)
+        work = await asyncio.to_thread(follow_rules, work, source, target.endpoints, progress.say)
+        context = replace(context, snapshot=work.snapshot, facts=work.facts)
         return await _run(context, lake, lease, load_block)
     finally:
         await asyncio.to_thread(lease.release)
 
 
 async def preview(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions | None = None,
     *,
@@ -90,13 +88,19 @@ async def preview(
 ) -> Preview:
     """Say what a refresh would do. Asks the token and the lists, takes no lease, writes nothing."""
     options = options or CrawlOptions()
+    crawler = as_crawler(source)
+    source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
     snapshot = part.log.snapshot()
     facts = part.facts(snapshot)
     check_keys(source, facts)
-    context = Context("preview", clock(), source, target, options, part, snapshot, facts, clock, progress or Quiet())
-    async with _client(context, CoolDown(clock), load_block) as client:
+    context = Context("preview", clock(), crawler, target, options, part, snapshot, facts, clock, progress or Quiet())
+    host = SharedHost(context, lake)
+    await host.learn()
+    async with _client(context, host.cool_down, load_block) as client:
+        if client.keyless:
+            context.progress.say(KEYLESS)
         return await planning.preview(context, client)
 
 
@@ -116,29 +120,26 @@ async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: 
 
 
 async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoader | None) -> Report:
-    board = HostBoard(lake.store, host_of(context.target.base_url))
-
-    async def publish(until: datetime) -> None:
-        context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")
-        await asyncio.to_thread(board.publish, until)
-
-    cool_down = CoolDown(context.clock, publish)
     plan = await asyncio.to_thread(adopt, context)
     if plan is not None:
         context = replace(context, run=plan.run)
         context.progress.say(f"going on with run {plan.run} of {plan.created_at}")
-    async with _client(context, cool_down, load_block) as client:
-        poll = asyncio.create_task(_listen(cool_down, board))
+    host = SharedHost(context, lake)
+    async with _client(context, host.cool_down, load_block) as client:
+        if client.keyless:
+            context.progress.say(KEYLESS)
         try:
-            plan = plan or await make_plan(context, client)
-            if plan is None:
-                return _ended(context, client, "no change")
-            outcomes = await _fetch(context, client, plan)
+            async with host.joined(client):
+                if plan is None:
+                    made = await make_plan(context, client)
+                    if isinstance(made, NothingNew):
+                        return _ended(context, client, "no change", said=made.endpoints)
+                    plan = made
+                with _few_collections():
+                    outcomes = await _fetch(context, client, plan)
         except BaseException as error:
             _record_failure(context, client, error)
             raise
-        finally:
-            poll.cancel()
     return await asyncio.to_thread(_commit, context, client, plan, outcomes, lease)
 
 
@@ -151,16 +152,19 @@ def _client(context: Context, cool_down: CoolDown, load_block: SecretLoader | No
         requests_per_second=context.target.requests_per_second,
         connections=context.target.connections,
         budget=context.options.max_requests,
-        load_block=load_block,
+        api_key=partial(context.crawler.get_api_key, load_block),
     )
 
 
-async def _listen(cool_down: CoolDown, board: HostBoard) -> None:
-    """Learn of the cool-downs that other runs and pods have met."""
-    while True:
-        with suppress(LakeError):  # politeness never stops a run
-            cool_down.learn(await asyncio.to_thread(board.cool_down))
-        await asyncio.sleep(_POLL)
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Documents are trees: they go when nobody holds them, and looking for circles in them costs a third of parsing."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
@@ -179,8 +183,19 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
             failed[settled.row.endpoint] += 1
             _check_failures(context.source, plan, failed, settled.row)
 
+    def told(child: str, keys: list[str], unknown: list[str]) -> dict[str, str]:
+        config = context.source.endpoints[child]
+        assert config.parent is not None
+        assert config.detail is not None
+        found = context.lake.told_paths(context.base, config.parent, config.detail.path, unknown) if unknown else {}
+        for outcome in list(done.values()):
+            paths = outcome.told.get(child, {})
+            found |= {key: paths[key] for key in keys if key in paths}
+        return found
+
     fetcher = Fetcher(
         run=plan.run,
+        crawler=context.crawler,
         source=context.source,
         lake=context.lake,
         client=client,
@@ -188,7 +203,7 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
         token=plan.facts.get("token", {}).get("value"),
         conditional=not context.options.no_cache,
         believe_older=context.options.allow_rollback,
-        parent_paths=partial(context.lake.parent_paths, context.base, plan.run),
+        told=told,
         on_result=on_result,
     )
     context.progress.begin(sum(shard.records for shard in plan.shards if shard.number not in done))
@@ -245,7 +260,7 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
         - sum(shard.records for shard in plan.shards)
     )
     if plan.mode == "refresh" and left > 0:
-        report.note = f"the request budget is spent: {left} records stay due"
+        report.note = _both(f"the request budget is spent: {left} records stay due", report.note)
     writer = context.lake.log.writer(plan.run, "run")
     context.lake.write_run(writer, plan.run, context.clock(), plan.facts)
     for name in changed_held:  # the new keys of its list are held, too: it must come whole again
@@ -315,14 +330,30 @@ def _report(
         finished_at=context.clock(),
         endpoints=endpoints,
         source_version=(plan.facts if plan else context.facts).get("token", {}).get("value"),
-        **traffic,  # type: ignore[arg-type]
+        note=KEYLESS if client.keyless else None,
+        **traffic,
     )
 
 
-def _ended(context: Context, client: Client, status: str, note: str | None = None) -> Report:
+def _both(note: str | None, other: str | None) -> str | None:
+    return "; ".join(text for text in (note, other) if text) or None
+
+
+def _ended(
+    context: Context,
+    client: Client,
+    status: str,
+    note: str | None = None,
+    said: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Report:
     """A run that ends without a commit leaves only its manifest."""
-    report = _report(context, client, status, {name: EndpointReport() for name in context.target.endpoints})
-    report.note = note
+    found = {name: (said or {}).get(name, {}) for name in context.target.endpoints}
+    endpoints = {
+        name: EndpointReport(absent=bool(facts.get("absent")), notes=list(facts.get("notes", [])))
+        for name, facts in found.items()
+    }
+    report = _report(context, client, status, endpoints)
+    report.note = _both(note, report.note)
     context.lake.runs.save_manifest(report.to_dict() | {"committed": False, "holds": {}})
     return report
 

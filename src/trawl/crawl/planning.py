@@ -26,6 +26,7 @@ from trawl.model.config import SourceConfig, VersionToken
 from trawl.model.errors import BrokenBody, ConfigurationError, Retriable, Skippable
 from trawl.model.keys import scalar
 from trawl.model.version import order_of
+from trawl.sources import SourceCrawler
 from trawl.transport import Client, Clock
 
 from .listing import Absent, Kept, Listed, Listing, Unchanged, list_endpoint
@@ -51,7 +52,7 @@ class Context:
 
     run: str
     started_at: datetime
-    source: SourceConfig
+    crawler: SourceCrawler
     target: Target
     options: CrawlOptions
     lake: SourceLake
@@ -59,6 +60,11 @@ class Context:
     facts: dict[str, Any]
     clock: Clock
     progress: Progress
+
+    @property
+    def source(self) -> SourceConfig:
+        """What the crawler is configured with."""
+        return self.crawler.config_block
 
     @property
     def base(self) -> Snapshot:
@@ -104,15 +110,22 @@ def check_keys(source: SourceConfig, facts: dict[str, Any]) -> None:
             raise ConfigurationError(
                 f"source {source.name!r}, endpoint {name!r}: its key policy has changed, and the lake holds keys of "
                 "the old one",
-                remedy="restore `key`, or crawl into another lake",
+                remedy="`trawl rekey` gives what is stored its new keys (see --dry-run); or restore `key`",
             )
 
 
-async def make_plan(context: Context, client: Client) -> Plan | None:
-    """Decide what this run does and store it; None where nothing is to do and nothing was learnt."""
+@dataclass(frozen=True, slots=True)
+class NothingNew:
+    """A run that has nothing to do and learnt nothing; by endpoint, what its listing says all the same: notes, absent."""
+
+    endpoints: dict[str, dict[str, Any]]
+
+
+async def make_plan(context: Context, client: Client) -> Plan | NothingNew:
+    """Decide what this run does and store it."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
-    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at)
+    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at, _forgotten(context.facts))
     try:
         if (
             token is not None
@@ -120,7 +133,7 @@ async def make_plan(context: Context, client: Client) -> Plan | None:
             and await asyncio.to_thread(_settled, context, planner, token, known)
         ):
             context.progress.say(f"version {token.value}: unchanged and settled, nothing is due")
-            return None
+            return NothingNew({})
         listings = await _list_all(context, client, known, await asyncio.to_thread(planner.unsettled))
         return await asyncio.to_thread(_plan, context, client, planner, token, known, listings)
     finally:
@@ -145,7 +158,7 @@ async def preview(context: Context, client: Client) -> Preview:
     """Decide as a refresh would, and write nothing."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
-    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at)
+    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at, _forgotten(context.facts))
     try:
         unsettled = await asyncio.to_thread(planner.unsettled)
         listings = {listing.endpoint: listing for listing in await _list_all(context, client, known, unsettled)}
@@ -168,10 +181,9 @@ async def preview(context: Context, client: Client) -> Preview:
 def adopt(context: Context) -> Plan | None:
     """The unfinished plan that this run may go on with; others are given up, visibly."""
     found = None
-    version_of_log = context.base.version
-    wanted, now = fingerprint_of(context), context.started_at
+    news, wanted, now = context.base.news, fingerprint_of(context), context.started_at
     for plan in context.lake.runs.plans():
-        reason = _unfit(plan, wanted, version_of_log, now)
+        reason = _unfit(plan, wanted, news, now)
         if context.lake.log.holds(plan.run):
             reason = "its run is in the log already"
         if reason is None and found is None:
@@ -182,10 +194,10 @@ def adopt(context: Context) -> Plan | None:
     return found
 
 
-def _unfit(plan: Plan, wanted: str, version: int, now: datetime) -> str | None:
+def _unfit(plan: Plan, wanted: str, news: int, now: datetime) -> str | None:
     if plan.config != wanted:
         return "it was made with another configuration"
-    if plan.base != version:
+    if plan.base != news:
         return "the log has moved on since"
     if now - datetime.fromisoformat(plan.created_at) > ADOPTABLE:
         return "it is older than a day"
@@ -270,7 +282,7 @@ async def _list_all(
             group.create_task(
                 list_endpoint(
                     client,
-                    context.source,
+                    context.crawler,
                     name,
                     known.get(name),
                     conditional=not options.no_cache
@@ -290,7 +302,7 @@ def _plan(
     token: Seen | None,
     known: dict[str, ListingState],
     listings: list[Listing],
-) -> Plan | None:
+) -> Plan | NothingNew:
     options, runs = context.options, context.lake.runs
     endpoints: dict[str, dict[str, Any]] = {name: {"notes": []} for name in context.target.endpoints}
     listed = {listing.endpoint: listing for listing in listings if isinstance(listing, Listed)}
@@ -343,13 +355,13 @@ def _plan(
         }
     facts = _facts(context, token)
     if not files and not held and options.mode == "discover" and facts == context.facts:
-        return None
+        return NothingNew(endpoints)
     plan = Plan(
         run=context.run,
         source=context.source.name,
         mode=options.mode,
         config=fingerprint_of(context),
-        base=context.base.version,
+        base=context.base.news,
         created_at=context.started_at.isoformat(),
         shards=[Shard(number, *shard) for number, shard in enumerate(planner.shards())],
         files=files,
@@ -358,7 +370,7 @@ def _plan(
         facts=facts,
     )
     if not plan.shards and not files and not held and facts == context.facts:
-        return None
+        return NothingNew(endpoints)
     runs.save_plan(plan, planner)
     return plan
 
@@ -466,12 +478,13 @@ def _limit(options: CrawlOptions, client: Client) -> int | None:
 
 
 def _facts(context: Context, token: Seen | None) -> dict[str, Any]:
-    """What the next run builds on. Endpoints that are configured no longer keep what was known of them."""
-    before = context.facts
+    """What the next run builds on. Endpoints that are not this run's keep what was known of them."""
+    before, own = context.facts, context.target.endpoints
     facts = before | {
         "base_url": context.source.base_url,
-        "keys": before.get("keys", {}) | key_hashes(context.source),
-        "rules": rule_hashes(context.source) | before.get("rules", {}),
+        "keys": before.get("keys", {}) | _of(key_hashes(context.source), own),
+        "rules": before.get("rules", {}) | _of(rule_hashes(context.source), own),
+        "parents": {name: config.parent for name, config in context.source.endpoints.items() if config.parent},
     }
     if token is not None:
         facts["token"] = {
@@ -480,6 +493,15 @@ def _facts(context: Context, token: Seen | None) -> dict[str, Any]:
             "first_seen": token.first_seen.isoformat(),
         }
     return facts
+
+
+def _forgotten(facts: dict[str, Any]) -> list[str]:
+    """The marks of the records that must not come back."""
+    return [mark for marks in facts.get("forgotten", {}).values() for mark in marks]
+
+
+def _of(hashes: dict[str, str], endpoints: Collection[str]) -> dict[str, str]:
+    return {name: found for name, found in hashes.items() if name in endpoints}
 
 
 def _hash(value: object) -> str:

@@ -38,7 +38,6 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 _NAMES = ".trawl-export"
 _NEW = "%new"  # no name of an endpoint ends so
-_ROWS = 64  # read at once, each up to some megabytes
 _BATCH = 8 * 2**20  # bytes of documents that wait for one look-up
 _CHUNK = 8192  # names at once
 
@@ -213,7 +212,7 @@ def _documents(
         return con.sql(query).to_arrow_table()
 
     for file in _payload_files(snapshot, endpoint):
-        for table in source.log.batches(file, columns, _ROWS):
+        for table in source.log.batches(file, columns):
             waiting.append(table)
             if sum(part.nbytes for part in waiting) >= _BATCH:
                 yield look_up()

@@ -129,7 +129,8 @@ def _fault(source: SourceLake, file: dict[str, Any]) -> str | None:
         with source.store.open(f"{source.name}/log/{path}") as content:
             rows = pq.ParquetFile(content).metadata.num_rows
     except LakeError as error:
-        return f"{path} is missing" if "not found" in error.message else f"{path}: {error.message}"
+        missing = any(words in error.message for words in ("not found", "No such file"))
+        return f"{path} is missing" if missing else f"{path}: {error.message}"
     except OSError as error:
         return f"{path}: {error}"
     except pa.ArrowException as error:

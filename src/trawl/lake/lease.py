@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from trawl.model.errors import LakeError, LeaseHeld
 
@@ -97,9 +98,13 @@ class Lease:
                     return
 
     def _content(self, term: timedelta = TERM) -> bytes:
-        now = self._clock()
-        holder = Holder(self._run, _host(), os.getpid(), now.isoformat(), (now + term).isoformat())
-        return json.dumps(asdict(holder)).encode()
+        return json.dumps(holder_of(self._run, self._clock(), term)).encode()
+
+
+def holder_of(run: str, now: datetime, term: timedelta) -> dict[str, Any]:
+    """The fields of a `Holder` that is this process, from now on for so long."""
+    holder = Holder(run, _host(), os.getpid(), now.isoformat(), (now + term).isoformat())
+    return asdict(holder)
 
 
 def holder(store: Store, path: str, now: datetime) -> Holder | None:

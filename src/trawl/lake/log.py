@@ -2,16 +2,21 @@
 
 Shards write final Parquet files under the table; nobody sees them until `commit` adds them all at once. Two application
 transactions go with each commit: the run's own id, so that a repeated commit is recognised, and one that all writers
-share (the fence), so that Delta refuses a writer whose view of the table is stale.
+share (the fence), so that Delta refuses a writer whose view of the table is stale. A third one counts the commits that
+taught or took anything: what merely rearranges files leaves it, and an unfinished plan stays good.
 """
 
 import io
 import json
+import re
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from operator import attrgetter
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -27,8 +32,15 @@ from .schema import FILE, FORMAT_PROPERTY, FORMAT_VERSION, LOG, PARTITIONS
 from .store import Store, explain, storage_options
 
 _FENCE = "trawl"
-_BUFFER = 8 * 2**20  # bytes of payload that wait in memory before they become a row group
+_NEWS = "trawl-news"
+_REPLACED = {"delta.deletedFileRetentionDuration": "interval 90 days"}  # how long Delta knows when a file was replaced
+_PLACE = re.compile(r"kind=([a-z]+)/endpoint=([^/]+)/[^/]+\.parquet")
+_BUFFER = 4 * 2**20  # bytes of payload that wait in memory before they become a row group
+_FILE = 16 * 2**20  # bytes of a Parquet file that are held in memory before it is put in place, and the next one begins
 
+
+_ROW_FIELDS = [name for name in FILE.names if name != "run"]
+_row_values = attrgetter(*_ROW_FIELDS)
 
 Waiting = dict[tuple[str, str], list[Row]]
 
@@ -43,6 +55,10 @@ class LogFile:
     size: int
     rows: int
 
+    @property
+    def partition(self) -> dict[str, str | None]:
+        return {"kind": self.kind, "endpoint": self.endpoint}
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -51,6 +67,11 @@ class Snapshot:
     version: int
     table: DeltaTable
     folder: str | None = None
+
+    @property
+    def news(self) -> int:
+        """How many commits taught or took anything: two logs with the same number say the same."""
+        return self.table.transaction_version(_NEWS) or 0
 
     def dataset(self) -> ds.Dataset:
         """The rows, with the columns of `schema.LOG`."""
@@ -65,6 +86,11 @@ class Snapshot:
     def files(self) -> pa.Table:
         """The committed files: `path`, `size_bytes`, `num_records` and the partition's `kind` and `endpoint`."""
         return pa.table(self.table.get_add_actions(flatten=True))
+
+    def log_files(self) -> list[LogFile]:
+        """The committed files, one by one."""
+        columns = ["path", "partition.kind", "partition.endpoint", "size_bytes", "num_records"]
+        return [LogFile(*file.values()) for file in self.files().select(columns).to_pylist()]
 
 
 class Log:
@@ -105,7 +131,7 @@ class Log:
                 mode="ignore",
                 partition_by=list(PARTITIONS),
                 name=self.source,
-                configuration={FORMAT_PROPERTY: str(FORMAT_VERSION)},
+                configuration={FORMAT_PROPERTY: str(FORMAT_VERSION)} | _REPLACED,
                 storage_options=self._options,
                 raise_if_key_not_exists=False,
             )
@@ -117,13 +143,23 @@ class Log:
 
     def writer(self, run: str, part: str) -> "LogWriter":
         """Where one part of a run (a shard) puts its rows; every attempt writes files of its own."""
-        return LogWriter(self._store, self._root, run, f"{part}-{uuid.uuid4().hex[:8]}")
+        return LogWriter(self._store, self._root, run, part)
 
-    def commit(self, base: Snapshot, run: str, files: Sequence[LogFile], removed: Sequence[RemoveAction] = ()) -> None:
-        """Make the files visible, once.
+    def commit(
+        self,
+        base: Snapshot,
+        run: str,
+        files: Sequence[LogFile],
+        removed: Sequence[LogFile] = (),
+        *,
+        rearranged: bool = False,
+    ) -> None:
+        """Make the files visible, once, and those that they take the place of invisible.
 
-        Raises StaleCommit where anybody committed since `base` was read; a run that is in the log already is left
-        as it is.
+        `rearranged` says that the log means what it meant before.
+
+        Raises StaleCommit where anybody committed since `base` was read; a run that is in the log already is left as it
+        is.
         """
         if self.holds(run):
             return
@@ -132,23 +168,25 @@ class Log:
             AddAction(
                 path=file.path,
                 size=file.size,
-                partition_values={"kind": file.kind, "endpoint": file.endpoint},
+                partition_values=file.partition,
                 modification_time=now,
-                data_change=not removed,
+                data_change=not rearranged,
                 stats=json.dumps({"numRecords": file.rows}),
             )
             for file in files
         ]
+        removes = [RemoveAction(file.path, not rearranged, now, file.size, file.partition) for file in removed]
         fence = (base.table.transaction_version(_FENCE) or 0) + 1
+        transactions = [Transaction(run, 1), Transaction(_FENCE, fence)]
+        if not rearranged:
+            transactions.append(Transaction(_NEWS, base.news + 1))
         try:
             base.table.create_write_transaction(
-                [*adds, *removed],
+                [*adds, *removes],
                 mode="append",
                 schema=LOG,
                 partition_by=list(PARTITIONS),
-                commit_properties=CommitProperties(
-                    app_transactions=[Transaction(run, 1), Transaction(_FENCE, fence)], max_commit_retries=3
-                ),
+                commit_properties=CommitProperties(app_transactions=transactions, max_commit_retries=3),
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         except CommitFailedError as error:
@@ -166,11 +204,46 @@ class Log:
             raise LakeError(f"the file {file.path} of {self.source} is gone", remedy="run again")
         return pq.read_table(pa.BufferReader(content), columns=columns)
 
-    def batches(self, file: LogFile, columns: list[str], rows: int) -> Iterator[pa.Table]:
-        """Some columns of a file, so many rows at a time: payloads are large."""
+    def batches(self, file: LogFile, columns: list[str]) -> Iterator[pa.Table]:
+        """Some columns of a file, a row group at a time: payloads are large."""
         with self._store.open(f"{self._root}/{file.path}") as content:
-            for batch in pq.ParquetFile(content).iter_batches(rows, columns=columns):
-                yield pa.Table.from_batches([batch])
+            groups = pq.ParquetFile(content)
+            for number in range(groups.num_row_groups):
+                yield groups.read_row_group(number, columns=columns)
+
+    def loose(self, snapshot: Snapshot, endpoint: str | None = None) -> Iterator[tuple[LogFile, datetime]]:
+        """The files that no commit names (any longer), of one endpoint or of all, and when each was written."""
+        committed = set(snapshot.files()["path"].to_pylist())
+        below = [""] if endpoint is None else [f"/kind={kind}/endpoint={endpoint}" for kind in Kind]
+        for found in chain.from_iterable(self._store.scan(f"{self._root}{place}") for place in below):
+            path = found["path"].removeprefix(f"{self._root}/")
+            if path not in committed and (parts := _PLACE.fullmatch(path)):
+                yield LogFile(path, parts[1], parts[2], found["size"], 0), found["last_modified"]
+
+    def replaced_since(self, snapshot: Snapshot, instant: datetime) -> set[str]:
+        """The files that a commit took out of the log after an instant (to the hour): readers may have them open."""
+        hours = max(timedelta(0), datetime.now(UTC) - instant) / timedelta(hours=1)
+        try:
+            every, older = (
+                set(snapshot.table.vacuum(age, dry_run=True, enforce_retention_duration=False))
+                for age in (0, round(hours))
+            )
+        except (DeltaError, OSError) as error:
+            raise explain(error, self._uri) from None
+        return every - older
+
+    def path_of(self, file: LogFile) -> str:
+        """Where a file lies in the lake."""
+        return f"{self._root}/{file.path}"
+
+    def checkpoint(self) -> None:
+        """Sum up Delta's own log, and drop of it what is a month old: so it opens quickly."""
+        table = self.make().table
+        try:
+            table.create_checkpoint()
+            table.cleanup_metadata()
+        except (DeltaError, OSError) as error:
+            raise explain(error, self._uri) from None
 
     def holds(self, run: str) -> bool:
         """Whether this run is in the log."""
@@ -186,12 +259,13 @@ class LogWriter:
         self._waiting: Waiting = defaultdict(list)
         self._open: dict[tuple[str, str], tuple[io.BytesIO, pq.ParquetWriter, int]] = {}
         self._buffered = 0
+        self._files: list[LogFile] = []
 
     def add(self, row: Row) -> bool:
         """Take a row. True once so much waits that `flush` should be called."""
         kind = Kind.PAYLOAD if row.op == Op.PUT else Kind.STATE
         self._waiting[kind, row.endpoint].append(row)
-        self._buffered += len(row.payload or "")
+        self._buffered += len(row.payload or b"")
         return self._buffered >= _BUFFER
 
     def add_table(self, kind: Kind, endpoint: str, rows: pa.Table) -> None:
@@ -220,14 +294,19 @@ class LogWriter:
     def close(self) -> list[LogFile]:
         """Write what is left and put the files in place, still uncommitted. Blocking work."""
         self.flush(self.take())
-        files = []
-        for (kind, endpoint), (buffer, writer, rows) in sorted(self._open.items()):
-            writer.close()
-            path = f"kind={kind}/endpoint={endpoint}/{self._run}-{self._part}.parquet"
-            self._store.create(f"{self._root}/{path}", buffer.getvalue())
-            files.append(LogFile(path, kind, endpoint, buffer.tell(), rows))
-        self._open.clear()
+        for partition in sorted(self._open):
+            self._finish(partition)
+        pa.default_memory_pool().release_unused()  # else a quarter of a crawl's memory is what Arrow keeps for later
+        files, self._files = self._files, []
         return files
+
+    def _finish(self, partition: tuple[str, str]) -> None:
+        kind, endpoint = partition
+        buffer, writer, rows = self._open.pop(partition)
+        writer.close()
+        path = f"kind={kind}/endpoint={endpoint}/{self._run}-{self._part}-{uuid.uuid4().hex[:8]}.parquet"
+        self._store.create(f"{self._root}/{path}", buffer.getbuffer())
+        self._files.append(LogFile(path, kind, endpoint, buffer.tell(), rows))
 
     def _write(self, partition: tuple[str, str], table: pa.Table) -> None:
         if not len(table):
@@ -246,13 +325,14 @@ class LogWriter:
         buffer, writer, rows = self._open[partition]
         writer.write_table(table)
         self._open[partition] = buffer, writer, rows + len(table)
+        if buffer.tell() >= _FILE:
+            self._finish(partition)
 
 
 def _table(rows: list[Row], run: str) -> pa.Table:
+    values = dict(zip(_ROW_FIELDS, zip(*map(_row_values, rows), strict=True), strict=True))
     columns = [
-        pa.array([run] * len(rows))
-        if field.name == "run"
-        else pa.array([getattr(row, field.name) for row in rows], field.type)
-        for field in FILE
+        pa.array([run] * len(rows)) if name == "run" else pa.array(values[name], FILE.field(name).type)
+        for name in FILE.names
     ]
     return pa.Table.from_arrays(columns, schema=FILE)

@@ -98,10 +98,11 @@ class EndpointCount:
 
 
 class Planner:
-    """One run's planning over one snapshot of the log."""
+    """One run's planning over one snapshot of the log. What was `forgotten` (marks of keys) stands in no listing."""
 
-    def __init__(self, snapshot: Snapshot | None, now: datetime) -> None:
+    def __init__(self, snapshot: Snapshot | None, now: datetime, forgotten: Sequence[str] = ()) -> None:
         self._now = now
+        self._refused = ", ".join(map(literal, forgotten))
         self._con = connect()
         register_log(self._con, "log", snapshot)
         self._rows = rows_of("log")
@@ -274,8 +275,9 @@ class Planner:
                 coalesce(checked_at < {literal(token.first_seen)}, true) OR {now} >= {old_enough}
                 OR coalesce(source_version <> {literal(token.value)}, false)))"""
         audit = 0.0 if token is None else token.audit
+        refused = f"WHERE sha256(endpoint || '/' || key) NOT IN ({self._refused})" if self._refused else ""
         return f"""
-        WITH seen AS (SELECT * FROM listings_in {following}),
+        WITH seen AS (SELECT * FROM (SELECT * FROM listings_in {following}) {refused}),
         met AS (
             SELECT r.level, coalesce(l.endpoint, k.endpoint) AS endpoint, coalesce(l.key, k.key) AS key,
                    l.label, l.locator, l.body, k.* EXCLUDE (endpoint, key), r.detail, r.confirmed, r.freshness, r.tombstone_after,
@@ -286,7 +288,8 @@ class Planner:
                         WHEN l.key IS NULL AND r.listed AND k.state = '{State.PRESENT}' THEN '{Event.LOST}'
                         ELSE '' END AS event,
                    {verified} AS verified,
-                   checked_at + r.freshness * (0.75 + 0.2 * (hash(coalesce(l.key, k.key)) % 1000) / 1000) <= {now} AS aged,
+                   r.freshness * (0.75 + 0.2 * (hash(coalesce(l.key, k.key)) % 1000) / 1000) AS term,
+                   checked_at + term <= {now} AS aged,
                    (hash(coalesce(l.key, k.key) || {literal(str(self._now.date()))}) % 10000) < {audit * 10000} AS sampled
             FROM seen l FULL JOIN standing k ON l.endpoint = k.endpoint AND l.key = k.key
             JOIN rules r ON r.endpoint = coalesce(l.endpoint, k.endpoint)
@@ -307,7 +310,8 @@ class Planner:
                 WHEN state = '{State.GONE}' THEN 'fresh'
                 WHEN state = '{State.MISSING}' THEN
                     CASE WHEN NOT {force} AND checked_at >= missing_since AND NOT aged THEN 'fresh'
-                         WHEN {force} OR refused_at IS NULL OR refused_at + tombstone_after <= {now} THEN 'missing' ELSE 'fresh' END
+                         WHEN {force} OR refused_at IS NULL OR refused_at + tombstone_after <= {now} OR valid_from + term <= {now}
+                         THEN 'missing' ELSE 'fresh' END
                 WHEN failures > 0 AND (retry_at > {now}) AND NOT {force} THEN 'fresh'
                 WHEN version = 0 THEN 'new'
                 WHEN failures = 0 AND retry_at <= {now} THEN 'stale'

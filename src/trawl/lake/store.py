@@ -7,8 +7,10 @@ does the last by conditional PUT on the ETag; a folder cannot, so there a file l
 import fcntl
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -85,7 +87,7 @@ class Store:
                 _refuse_missing_bucket(error, self.url)
                 return None
 
-    def create(self, path: str, content: bytes) -> None:
+    def create(self, path: str, content: bytes | memoryview) -> None:
         """Write an object that is not there yet. Raises Conflict where it is."""
         with _errors(self.url):
             try:
@@ -101,7 +103,7 @@ class Store:
     def open(self, path: str) -> IO[bytes]:
         """A large object to read parts of."""
         with _errors(self.url):
-            return io.BufferedReader(_Ranged(self.objects, path))
+            return (self.folder / path).open("rb") if self.folder else io.BufferedReader(_Ranged(self.objects, path))
 
     def upload(self, path: str, file: IO[bytes]) -> None:
         """Write or replace a large object from a file, in parts."""
@@ -139,6 +141,24 @@ class Store:
             with _errors(self.url):
                 for chunk in obstore.list(self.objects, prefix):
                     yield from chunk  # type: ignore[misc]
+
+    def halves(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """What killed writers left half-written below a prefix of a folder, as `scan` tells it; a bucket shows none."""
+        if self.folder is not None:
+            for file in (self.folder / prefix).rglob("*#*"):
+                if re.fullmatch(r".*#\d+", file.name):
+                    found = file.stat()
+                    yield {
+                        "path": str(file.relative_to(self.folder)),
+                        "size": found.st_size,
+                        "last_modified": datetime.fromtimestamp(found.st_mtime, UTC),
+                    }
+
+    def delete_half(self, path: str) -> None:
+        """Remove what `halves` found."""
+        assert self.folder is not None
+        with _errors(self.url):
+            (self.folder / path).unlink(missing_ok=True)
 
     def folders(self, prefix: str = "") -> list[str]:
         """The names one level below a prefix that have something below them."""

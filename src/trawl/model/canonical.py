@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, InvalidOperation
+from functools import cache
 from hashlib import sha256
 from itertools import pairwise
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import orjson
 
 from .errors import BrokenBody
-from .values import each, is_whole
+from .values import is_whole
 
 HASH_BYTES = 16
 MAX_DEPTH = 254  # where orjson ends, too
@@ -71,18 +72,49 @@ def fingerprint(value: Any, unordered: tuple[tuple[str, ...], ...] = ()) -> Fing
 
 def sort_unordered(value: Any, unordered: tuple[tuple[str, ...], ...]) -> bool:
     """Sort every list at one of the paths, innermost first; say whether anything moved."""
+    return _sort_below(value, _tree(unordered)) if unordered else False
+
+
+@cache
+def _tree(paths: tuple[tuple[str, ...], ...]) -> "_Tree":
+    """The paths as one tree, so that a document is walked once: by field, whether its list is unordered, and the rest."""
+    fields: dict[str, list[tuple[str, ...]]] = {}
+    for path in paths:
+        fields.setdefault(path[0], []).append(path[1:])
+    return {field: (() in rests, _tree(tuple(rest for rest in rests if rest))) for field, rests in fields.items()}
+
+
+_Tree = dict[str, tuple[bool, "_Tree"]]
+
+
+def _sort_below(value: Any, tree: _Tree) -> bool:
     moved = False
-    for path in unordered:
-        for holder, field in each(value, path):
-            items = holder[field]
-            if isinstance(items, list) and len(items) > 1:
-                texts = [dumps(item) for item in items]
+    if isinstance(value, list):
+        for item in value:
+            moved |= _sort_below(item, tree)
+    elif isinstance(value, dict):
+        for field, (unordered, below) in tree.items():
+            found = value.get(field)
+            if not found or not isinstance(found, list | dict):
+                continue
+            if below:
+                moved |= _sort_below(found, below)
+            if unordered and isinstance(found, list) and len(found) > 1:
+                texts = _texts(found)
                 # Compared as texts: to Python True equals 1.
                 if any(before > after for before, after in pairwise(texts)):
-                    order = sorted(range(len(items)), key=texts.__getitem__)
-                    holder[field] = [items[index] for index in order]
+                    order = sorted(range(len(found)), key=texts.__getitem__)
+                    value[field] = [found[index] for index in order]
                     moved = True
     return moved
+
+
+def _texts(items: list[Any]) -> list[bytes]:
+    """The canonical JSON of each item."""
+    try:
+        return [orjson.dumps(item, default=_digits, option=_SORTED) for item in items]
+    except TypeError:  # a lone surrogate
+        return [dumps(item) for item in items]
 
 
 def dumps(value: Any) -> bytes:

@@ -4,6 +4,7 @@
 ever decided from a clock of its own: the instant is the answer's.
 """
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
@@ -100,7 +101,7 @@ def _answered(prior: Prior, answer: Answer, rules: Rules) -> Settled:
             first_seen=prior.first_seen or answer.at,
             changed_at=prior.changed_at if same else answer.at,
             payload_run=rules.run,
-            payload=answer.body.decode("utf-8-sig"),
+            payload=answer.body.removeprefix(BOM_UTF8),
         ),
         result,
     )

@@ -1,8 +1,10 @@
 """What identifies a record for ever: the key policy of an endpoint, applied to an item of its list."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -27,13 +29,16 @@ class KeyPolicy:
 
         Raises TornListing where it has none.
         """
+        return self.key_from(lambda field: scalar(item, field), item)
+
+    def key_from(self, find: Callable[[str], str | None], item: Any) -> str:
+        """The same, with another way to find a field's text; `item` is what errors show."""
         if len(self.fields) == 1:
-            return self._part(item, self.fields[0])
-        parts = (self._part(item, field) for field in self.fields)
+            return self._part(find(self.fields[0]), self.fields[0], item)
+        parts = (self._part(find(field), field, item) for field in self.fields)
         return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
 
-    def _part(self, item: Any, field: str) -> str:
-        value = scalar(item, field)
+    def _part(self, value: str | None, field: str, item: Any) -> str:
         if value is None:
             raise TornListing(f"an item has no key at {field!r}: {str(item)[:120]}")
         if self.pattern is None:
@@ -42,6 +47,21 @@ class KeyPolicy:
         if match is None or not match[1]:
             raise TornListing(f"{value!r} at {field!r} does not match the key pattern {self.pattern.pattern!r}")
         return match[1]
+
+
+def mark_of(endpoint: str, key: str) -> str:
+    """What is remembered of a forgotten record, so that it does not come back: nobody can read its key in it."""
+    return sha256(f"{endpoint}/{key}".encode()).hexdigest()
+
+
+def check_key(key: object) -> str:
+    """What is given as a key, if it can be one: text that is not empty and that a file or URL can hold.
+
+    Raises TornListing.
+    """
+    if not isinstance(key, str) or not key or not (key.isascii() or not _SURROGATE.search(key)):
+        raise TornListing(f"{key!r} is no key: a key is a text, and not empty")
+    return key
 
 
 def scalar(item: Any, field: str) -> str | None:
@@ -74,6 +94,13 @@ def fill(template: str, **values: str | None) -> str:
     if whole:
         return values[whole[1]] or _DOT
     return _FIELD.sub(lambda found: _segment(values[found[1]] or ""), template)
+
+
+def path_told(parent: Any, template: str, key: str) -> str | None:
+    """The path of a child (with its parent's key) that stands in its parent's document; None where it does not."""
+    names = [name for name in fields_of(template) if name.startswith("parent.")]
+    values = {name: scalar(parent, name.removeprefix("parent.")) for name in names}
+    return None if None in values.values() else fill(template, key=key, **values)
 
 
 def _segment(value: str) -> str:

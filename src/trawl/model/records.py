@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-Body = bytes  # Prior has a number of that name
+Body = bytes  # Prior and Row have a number of that name
 
 
 class Op(StrEnum):
@@ -18,6 +18,7 @@ class Op(StrEnum):
     GONE = "gone"  # a tombstone
     REVIVE = "revive"  # it came back into the listing, with the content that it had
     FAIL = "fail"  # it was asked for and no usable answer came
+    REHASH = "rehash"  # its stored content was hashed under changed semantic rules; nothing was asked for
     RUN = "run"  # not about a record: the run itself, with the facts that the next one builds on
 
 
@@ -119,7 +120,7 @@ class Row:
     first_seen: datetime | None = None
     changed_at: datetime | None = None
     payload_run: str | None = None
-    payload: str | None = None
+    payload: Body | None = None
 
 
 class Result(StrEnum):

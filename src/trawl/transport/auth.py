@@ -1,36 +1,55 @@
 """Credentials, fetched by reference and sent to the source's own origin only."""
 
 import os
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-import httpx
+from yarl import URL
 
 from trawl.model.config import Credentials
 from trawl.model.errors import ConfigurationError
 
-SecretLoader = Callable[[str], str]
+SecretLoader = Callable[[str], str | None]
+"""Gives the secret in the block of this name, or None where there is no such block."""
+
+_NONE = frozenset({"", "none", "null", "n/a", "no-key", "not-needed"})
 
 
-def read_secret(credentials: Credentials, load_block: SecretLoader | None = None) -> str:
-    """The secret that a reference names.
+def read_secret(credentials: Credentials | None, load_block: SecretLoader | None = None) -> str | None:
+    """The secret that a reference names. None without one, or where its block is not there or only stands in for one.
 
     Raises ConfigurationError, which names the reference, never the secret.
     """
-    secret = _find_secret(credentials, load_block).strip()
+    if credentials is None or (credentials.block is not None and is_placeholder(credentials.block)):
+        return None
+    found = _find_secret(credentials, load_block)
+    if found is None or (credentials.block is not None and is_placeholder(found)):
+        return None
+    return _sendable(credentials, found)
+
+
+def _sendable(credentials: Credentials, found: str) -> str:
+    secret = found.strip()
     plain = secret.isascii() or credentials.kind in {"basic", "query"}  # these two encode it
     if not secret or not secret.isprintable() or not plain:
         raise ConfigurationError(
-            f"credentials: the secret in {credentials.env or credentials.file or credentials.block} is empty "
-            "or holds characters that no header can carry",
+            f"credentials: the secret in {credentials.env or credentials.file or credentials.block or 'get_api_key'} is "
+            "empty or holds characters that no header can carry",
             remedy="check what was put there",
         )
     return secret
 
 
-def _find_secret(credentials: Credentials, load_block: SecretLoader | None) -> str:
+def is_placeholder(text: str) -> bool:
+    """Whether a block's name, or what it holds, says that there is no secret: nothing, `none`, or a word that is `dummy`."""
+    plain = text.strip().lower().replace("_", "-")
+    return plain in _NONE or "dummy" in re.split(r"[^a-z0-9]+", plain)
+
+
+def _find_secret(credentials: Credentials, load_block: SecretLoader | None) -> str | None:
     if credentials.env is not None:
         secret = os.environ.get(credentials.env)
         if not secret:
@@ -60,25 +79,26 @@ def _find_secret(credentials: Credentials, load_block: SecretLoader | None) -> s
 class Credential:
     """Adds the secret to requests for one origin, and to no other."""
 
-    def __init__(self, credentials: Credentials, secret: str, origin: httpx.URL) -> None:
+    def __init__(self, credentials: Credentials, secret: str, origin: str) -> None:
+        secret = _sendable(credentials, secret)  # a source in Python may have got it from anywhere
         self._kind, self._name, self._secret = credentials.kind, credentials.name or "", secret
-        self._origin = _origin_of(origin)
+        self._origin = _origin_of(URL(origin))
         shapes = {secret, quote(secret), quote_plus(secret), b64encode(secret.encode()).decode()}
         self._shapes = sorted(shapes, key=len, reverse=True)
 
-    def sign(self, request: httpx.Request) -> None:
-        """Add the secret, if the request goes to the source's own origin."""
-        if _origin_of(request.url) != self._origin:
-            return
+    def sign(self, address: URL, headers: dict[str, str]) -> tuple[URL, dict[str, str]]:
+        """The address and headers of a request, with the secret if it goes to the source's own origin."""
+        if _origin_of(address) != self._origin:
+            return address, headers
         match self._kind:
             case "bearer":
-                request.headers["Authorization"] = f"Bearer {self._secret}"
+                return address, headers | {"Authorization": f"Bearer {self._secret}"}
             case "basic":
-                request.headers["Authorization"] = f"Basic {b64encode(self._secret.encode()).decode()}"
+                return address, headers | {"Authorization": f"Basic {b64encode(self._secret.encode()).decode()}"}
             case "header":
-                request.headers[self._name] = self._secret
+                return address, headers | {self._name: self._secret}
             case "query":
-                request.url = request.url.copy_merge_params({self._name: self._secret})
+                return address.update_query({self._name: self._secret}), headers
 
     def hide(self, text: str) -> str:
         """The text without the secret: the libraries below put addresses into their errors."""
@@ -87,5 +107,5 @@ class Credential:
         return text
 
 
-def _origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
+def _origin_of(address: URL) -> tuple[str, str | None, int | None]:
+    return address.scheme, address.host and address.host.lower(), address.port

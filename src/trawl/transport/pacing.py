@@ -2,17 +2,44 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from aiolimiter import AsyncLimiter
 
 Clock = Callable[[], datetime]
 
 
-def pacer(requests_per_second: float | None) -> AbstractAsyncContextManager[None]:
+def utc_now() -> datetime:
+    """The clock that runs go by unless another is injected."""
+    return datetime.now(UTC)
+
+
+class Pacer:
     """Lets one request through every 1/rate seconds, without bursts; None lets all through."""
-    return nullcontext() if requests_per_second is None else AsyncLimiter(1, 1 / requests_per_second)
+
+    def __init__(self, requests_per_second: float | None) -> None:
+        self._rate = requests_per_second
+        self._limiter = _limiter(requests_per_second)
+
+    async def turn(self) -> None:
+        """Return once it is this request's turn."""
+        while (limiter := self._limiter) is not None:
+            await limiter.acquire()
+            if limiter is self._limiter:  # else the pace has changed meanwhile: its turn is another one
+                return
+
+    async def change(self, requests_per_second: float | None) -> None:
+        """Go on at another pace. No request goes through at once: one may have just gone at the old pace."""
+        if requests_per_second == self._rate:
+            return
+        limiter = _limiter(requests_per_second)
+        if limiter is not None:
+            await limiter.acquire()
+        self._rate, self._limiter = requests_per_second, limiter
+
+
+def _limiter(requests_per_second: float | None) -> AsyncLimiter | None:
+    return None if requests_per_second is None else AsyncLimiter(1, 1 / requests_per_second)
 
 
 class CoolDown:

@@ -63,9 +63,11 @@ def test_options_mean_the_same_in_every_command() -> None:
     load_commands()
     told: dict[str, set[str]] = {}
     for name in _commands:
-        for argument in app[name].assemble_argument_collection():
-            if argument.name.startswith("--"):
-                told.setdefault(argument.name, set()).add(str(argument.parameter.help))
+        inner = [app[name][word] for word in app[name] if not word.startswith("-")]
+        for command in inner or [app[name]]:
+            for argument in command.assemble_argument_collection():
+                if argument.name.startswith("--"):
+                    told.setdefault(argument.name, set()).add(str(argument.parameter.help))
     for option in ("--lake", "--json", "--endpoint", "--as-of", "--base-url"):
         assert option in told
     for option in ("--lake", "--json", "--endpoint", "--as-of"):

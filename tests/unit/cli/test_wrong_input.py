@@ -96,6 +96,10 @@ def test_a_wrong_source_file_is_named_with_path_and_value(
         (["replica"], ["--archive", "--generate"]),
         (["replica", "--generate", "3", "--folder", "x"], ["--folder", "--generate"]),
         (["replica", "--archive", "nothing.tar.zst"], ["nothing.tar.zst"]),
+        (["replica", "--generate", "50", "--fault", "eror=1"], ["eror", "errors", "storm_every", "cache"]),
+        (["replica", "--generate", "50", "--fault", "cut=2"], ["cut", "'2'", "0 to 1"]),
+        (["replica", "--generate", "50", "--fault", "mixed=0.1"], ["mixed", "--before"]),
+        (["replica", "--generate", "50", "--before", "x.tar.zst"], ["--before x.tar.zst", "number"]),
     ],
 )
 def test_a_wrong_word_is_refused_with_what_would_be_right(

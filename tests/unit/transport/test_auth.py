@@ -3,38 +3,36 @@
 from base64 import b64encode
 from pathlib import Path
 
-import httpx
 import pytest
+from yarl import URL
 
 from trawl.model.config import Credentials
 from trawl.model.errors import ConfigurationError
 from trawl.transport.auth import Credential, read_secret
 
 SECRET = "s3cret&value"
-ORIGIN = httpx.URL("https://api.example.com/v1")
+ORIGIN = "https://api.example.com/v1"
 
 
-def signed(kind: str, url: str) -> httpx.Request:
-    request = httpx.Request("GET", url)
-    Credential(Credentials(kind=kind, name="X-Key", env="A"), SECRET, ORIGIN).sign(request)
-    return request
+def signed(kind: str, url: str) -> tuple[URL, dict[str, str]]:
+    return Credential(Credentials(kind=kind, name="X-Key", env="A"), SECRET, ORIGIN).sign(URL(url), {"accept": "a"})
 
 
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
     [
-        ("bearer", "authorization", f"Bearer {SECRET}"),
-        ("basic", "authorization", f"Basic {b64encode(SECRET.encode()).decode()}"),
-        ("header", "x-key", SECRET),
+        ("bearer", "Authorization", f"Bearer {SECRET}"),
+        ("basic", "Authorization", f"Basic {b64encode(SECRET.encode()).decode()}"),
+        ("header", "X-Key", SECRET),
     ],
 )
 @pytest.mark.parametrize("origin", ["https://api.example.com", "https://API.example.com:443"])
 def test_a_secret_goes_to_its_own_origin(kind: str, name: str, value: str, origin: str) -> None:
-    assert signed(kind, f"{origin}/v1/x").headers[name] == value
+    assert signed(kind, f"{origin}/v1/x")[1] == {"accept": "a", name: value}
 
 
 def test_a_secret_in_the_query_is_added_to_what_stands_there() -> None:
-    assert dict(signed("query", "https://api.example.com/?a=1").url.params) == {"a": "1", "X-Key": SECRET}
+    assert dict(signed("query", "https://api.example.com/?a=1")[0].query) == {"a": "1", "X-Key": SECRET}
 
 
 @pytest.mark.parametrize("kind", ["bearer", "basic", "header", "query"])
@@ -50,9 +48,7 @@ def test_a_secret_in_the_query_is_added_to_what_stands_there() -> None:
     ],
 )
 def test_a_secret_goes_nowhere_else(kind: str, url: str) -> None:
-    request = signed(kind, url)
-    assert "s3cret" not in f"{request.url} {request.headers.raw}"
-    assert b64encode(SECRET.encode()) not in str(request.headers.raw).encode()
+    assert signed(kind, url) == (URL(url), {"accept": "a"})
 
 
 def test_a_secret_is_hidden_in_every_spelling() -> None:
@@ -105,3 +101,30 @@ def test_a_file_of_other_bytes_is_refused_unseen(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no text") as caught:
         read_secret(Credentials(file=str(tmp_path / "token")))
     assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["none", "None", " NONE ", "null", "dummy", "dummy-key", "pokeapi_dummy_key", "n/a", "not-needed", "no_key"]
+)
+def test_a_block_that_only_stands_in_for_one_holds_no_secret_by_its_name_or_by_its_content(name: str) -> None:
+    def never(block: str) -> str:
+        raise AssertionError(block)
+
+    assert read_secret(Credentials(block=name)) is None
+    assert read_secret(Credentials(block=name), never) is None
+    assert read_secret(Credentials(block="pokeapi-api-key"), lambda _: name) is None
+
+
+@pytest.mark.parametrize("secret", ["dummyx1", "xdummy", "nonesuch", "k-none", "0", "null0"])
+def test_a_real_secret_is_not_taken_for_a_placeholder(secret: str) -> None:
+    assert read_secret(Credentials(block="pokeapi-api-key"), lambda _: secret) == secret
+
+
+def test_a_block_that_is_not_there_holds_no_secret_and_no_credentials_are_none() -> None:
+    assert read_secret(Credentials(block="pokeapi-api-key"), lambda _: None) is None
+    assert read_secret(None) is None
+
+
+def test_what_stands_in_a_variable_is_sent_whatever_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "none")
+    assert read_secret(Credentials(env="API_TOKEN")) == "none"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from trawl.transport import CoolDown
-from trawl.transport.pacing import pacer
+from trawl.transport.pacing import Pacer
 
 
 def now() -> datetime:
@@ -13,11 +13,11 @@ def now() -> datetime:
 
 
 async def starts(rate: float | None, number: int) -> list[float]:
-    gate, loop = pacer(rate), asyncio.get_running_loop()
+    pacer, loop = Pacer(rate), asyncio.get_running_loop()
 
     async def one() -> float:
-        async with gate:
-            return loop.time()
+        await pacer.turn()
+        return loop.time()
 
     return sorted(await asyncio.gather(*(one() for _ in range(number))))
 
@@ -29,19 +29,37 @@ async def test_requests_are_spaced_evenly_without_a_burst() -> None:
 
 
 async def test_idle_time_is_not_saved_up_for_a_burst() -> None:
-    gate, loop = pacer(50), asyncio.get_running_loop()
-    async with gate:
-        await asyncio.sleep(0.1)
+    pacer, loop = Pacer(50), asyncio.get_running_loop()
+    await pacer.turn()
+    await asyncio.sleep(0.1)
     at = []
     for _ in range(4):
-        async with gate:
-            at.append(loop.time())
+        await pacer.turn()
+        at.append(loop.time())
     assert min(later - earlier for earlier, later in pairwise(at)) > 0.019
 
 
 async def test_a_slow_rate_is_one_request_at_a_time() -> None:
     at = await starts(10, 2)
     assert at[1] - at[0] > 0.099
+
+
+async def test_at_a_slower_pace_nobody_goes_by_the_old_one() -> None:
+    pacer, loop = Pacer(100), asyncio.get_running_loop()
+    at: list[float] = []
+
+    async def one() -> None:
+        await pacer.turn()
+        at.append(loop.time())
+
+    waiting = [asyncio.create_task(one()) for _ in range(6)]
+    while len(at) < 3:
+        await asyncio.sleep(0.001)
+    changed = loop.time()
+    await pacer.change(20)
+    await asyncio.gather(*waiting)
+    assert at[3] - changed > 0.049
+    assert min(later - earlier for earlier, later in pairwise(at[3:])) > 0.049
 
 
 async def test_unlimited_lets_all_through() -> None:
