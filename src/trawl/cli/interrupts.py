@@ -15,13 +15,10 @@ PATIENCE = 4.0  # seconds
 EXIT_INTERRUPTED = 130
 
 _watched = threading.Event()
-_farewell = "interrupted"
 
 
-def watch(farewell: str) -> None:
+def watch() -> None:
     """From now on a Ctrl-C that nobody heeds ends the process. Called once, by the process' own entry."""
-    global _farewell  # noqa: PLW0603
-    _farewell = farewell
     listening, woken = socket.socketpair()
     woken.setblocking(False)
     signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
@@ -44,5 +41,5 @@ def _listen(listening: socket.socket, _woken: socket.socket) -> None:
 def _end() -> None:
     time.sleep(PATIENCE)
     with suppress(OSError):
-        os.write(2, f"{_farewell}\n".encode())
+        os.write(2, b"interrupted\n")
     os._exit(EXIT_INTERRUPTED)
