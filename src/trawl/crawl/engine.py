@@ -14,7 +14,7 @@ from trawl.lake.lease import Lease
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
-from trawl.sources import SourceCrawler, YamlCrawler
+from trawl.sources import SourceCrawler, as_crawler
 from trawl.transport import Client, Clock, CoolDown, utc_now
 from trawl.transport.auth import SecretLoader
 
@@ -52,7 +52,7 @@ async def crawl(
     """
     options = options or CrawlOptions()
     progress = progress or Quiet()
-    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    crawler = as_crawler(source)
     source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
@@ -88,7 +88,7 @@ async def preview(
 ) -> Preview:
     """Say what a refresh would do. Asks the token and the lists, takes no lease, writes nothing."""
     options = options or CrawlOptions()
-    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    crawler = as_crawler(source)
     source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
