@@ -77,4 +77,5 @@ class SharedHost:
 
     async def _publish(self, until: datetime) -> None:
         self._context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")
-        await asyncio.to_thread(self._board.publish, until)
+        with suppress(LakeError):  # this run keeps to it in any case
+            await asyncio.to_thread(self._board.publish, until)
