@@ -21,7 +21,8 @@ def maintain(lake: Lake, name: str, *, say: Callable[[str], None] | None = None,
     lease = source.lease(run, clock)
     lease.take()
     try:
-        snapshot = source.log.make()
-        return fold(source.log, snapshot, run, say or (lambda _: None))
+        with lake.faults():
+            snapshot = source.log.make()
+            return fold(source.log, snapshot, run, say or (lambda _: None))
     finally:
         lease.release()

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -91,6 +92,7 @@ class Log:
             return None
         except (DeltaError, OSError) as error:
             raise explain(error, self._uri) from None
+        self._refuse_empty_entries()
         found = table.metadata().configuration.get(FORMAT_PROPERTY, "0")
         if int(found) > FORMAT_VERSION:
             raise ConfigurationError(
@@ -118,6 +120,7 @@ class Log:
             raise explain(error, self._uri) from None
         found = self.snapshot()
         assert found is not None
+        self._settle_entry(found.version)
         return found
 
     def writer(self, run: str, part: str) -> "LogWriter":
@@ -144,6 +147,7 @@ class Log:
             )
             for file in files
         ]
+        self._store.settle(f"{self._root}/{file.path}" for file in files)
         fence = (base.table.transaction_version(_FENCE) or 0) + 1
         try:
             base.table.create_write_transaction(
@@ -157,12 +161,15 @@ class Log:
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         except CommitFailedError as error:
-            raise StaleCommit(
-                f"run {run} was not committed: the log of {self.source} moved on since it was read ({error})",
-                remedy="run again; two writers must not work on one source at once",
-            ) from None
+            if not self._landed(run):
+                raise StaleCommit(
+                    f"run {run} was not committed: the log of {self.source} moved on since it was read ({error})",
+                    remedy="run again; two writers must not work on one source at once",
+                ) from None
         except (DeltaError, OSError) as error:
-            raise explain(error, self._uri) from None
+            if not self._landed(run):
+                raise explain(error, self._uri) from None
+        self._settle_entry(base.version + 1)
 
     def read(self, file: LogFile, columns: list[str]) -> pa.Table:
         """Some columns of a file, committed or not."""
@@ -177,6 +184,30 @@ class Log:
             groups = pq.ParquetFile(content)
             for number in range(groups.num_row_groups):
                 yield groups.read_row_group(number, columns=columns)
+
+    def _landed(self, run: str) -> bool:
+        """Whether a commit that seemed to fail is in the log all the same: its answer may have been lost."""
+        try:
+            return self.holds(run)
+        except LakeError as error:
+            raise LakeError(
+                f"whether run {run} was committed is not known: {error.message}",
+                remedy="run again once the storage answers: the next run sees it, and goes on from there",
+            ) from None
+
+    def _settle_entry(self, version: int) -> None:
+        self._store.settle([f"{self._root}/_delta_log/{version:020}.json"])
+
+    def _refuse_empty_entries(self) -> None:
+        """Delta takes an empty entry for a commit of nothing: of a run that was committed it would make none."""
+        if self._folder is None:
+            return
+        for entry in sorted(Path(self._folder, "_delta_log").glob("*.json")):
+            if not entry.stat().st_size:
+                raise LakeError(
+                    f"the lake {self._uri}: the log's entry {entry.name} is empty, as a power cut leaves it",
+                    remedy=f"if it is the last one, delete {entry}: its run was not committed, and the next one is",
+                )
 
     def holds(self, run: str) -> bool:
         """Whether this run is in the log."""
