@@ -9,7 +9,9 @@ from rich.console import Console
 import trawl
 from trawl.model.errors import ConfigurationError, TrawlError
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+from . import ending
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
 
 app = App(
     name="trawl",
@@ -38,7 +40,8 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def main() -> None:
-    """Run a command and exit: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted."""
+    """Run a command and exit: 0 done, 1 failed, 2 wrong usage or configuration, 130 or 143 interrupted (Ctrl-C, SIGTERM)."""
+    ending.listen()
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -55,11 +58,13 @@ def invoke(arguments: list[str]) -> int:
     except TrawlError as error:
         _print(error)
         return EXIT_FAILED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:  # DuckDB makes a RuntimeError of an interruption
+        if isinstance(error, RuntimeError) and not ending.interrupted():
+            raise
         errors.print(
             "interrupted: the lake is as it was; the same command goes on with what is finished", style="yellow"
         )
-        return EXIT_INTERRUPTED
+        return ending.exit_code()
     except BrokenPipeError:
         sys.stderr.close()
         return EXIT_FAILED

@@ -15,6 +15,8 @@ from rich.table import Table
 from trawl.lake import Lake
 from trawl.model.errors import ConfigurationError
 
+from .ending import orderly
+
 LakeOption = Annotated[
     str | None,
     Parameter(name="--lake", help="The lake: a folder or s3://bucket/prefix. Default: $TRAWL_LAKE, else ./lake."),
@@ -30,9 +32,9 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
     try:
         from uvloop import new_event_loop
     except ImportError:
-        return asyncio.run(work)
+        return asyncio.run(orderly(work))
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(work)
+        return runner.run(orderly(work))
 
 
 def open_lake(url: str | None) -> Lake:
