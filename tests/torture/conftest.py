@@ -77,7 +77,8 @@ def family_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def family_place(lake: Path, day: int) -> AbstractContextManager[Place]:
-    return place(lake, Family(day), parse_source(FAMILY, "family.yaml"))
+    more: dict[str, Any] = {"flags": ["--force"], "options": {"force": True}} if day else {}
+    return place(lake, Family(day), parse_source(FAMILY, "family.yaml"), **more)
 
 
 # -- what nobody disturbed ---------------------------------------------------------------------------------

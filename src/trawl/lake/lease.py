@@ -59,7 +59,7 @@ class Lease:
         """Take the lease or raise LeaseHeld, which names the holder."""
         found = self._store.get_tagged(self._path)
         holder = None if found is None else _read(found[0], self._path)
-        if holder is not None and not holder.gone(self._clock()):
+        if holder is not None and not holder.gone(self._clock()) and not _left_behind(holder):
             raise LeaseHeld(
                 f"the source is being written by {holder}",
                 remedy="wait for it (--wait 10m), or look whether it still lives; its lease runs out by itself",
@@ -68,6 +68,7 @@ class Lease:
             self._tag = self._swap(None if found is None else found[1])
         except Conflict:
             raise LeaseHeld("another run took the source's lease just now", remedy="wait for it (--wait 10m)") from None
+        _held.add(self._run)
         self._thread.start()
 
     def check(self) -> None:
@@ -80,6 +81,7 @@ class Lease:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        _held.discard(self._run)
         if self._lost is None and self._tag is not None:
             with suppress(Conflict, LakeError):  # it runs out by itself
                 self._store.swap(self._path, self._content(timedelta(0)), self._tag)
@@ -123,6 +125,14 @@ def holder(store: Store, path: str, now: datetime) -> Holder | None:
     content = store.get(path)
     found = None if content is None else _read(content, path)
     return None if found is None or found.gone(now) else found
+
+
+_held: set[str] = set()  # the runs whose leases this process holds
+
+
+def _left_behind(holder: Holder) -> bool:
+    """Whether it was this very process, which could not write that it let go (the disk was full, say)."""
+    return holder.machine == _machine() and holder.pid == os.getpid() and holder.run not in _held
 
 
 def _read(content: bytes, path: str) -> Holder | None:

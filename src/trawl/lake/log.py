@@ -68,6 +68,14 @@ class Snapshot:
             return []
         return [f"{self.folder}/{path}" for path in self.files()["path"].to_pylist()]
 
+    def lost_files(self) -> list[str]:
+        """The committed files that are not there, or shorter than they were, where they lie in a folder."""
+        if not self.folder:
+            return []
+        files = self.files().select(["path", "size_bytes"]).to_pylist()
+        places = {Path(self.folder, file["path"]): file["size_bytes"] for file in files}
+        return [str(place) for place, size in places.items() if not place.is_file() or place.stat().st_size != size]
+
     def files(self) -> pa.Table:
         """The committed files: `path`, `size_bytes`, `num_records` and the partition's `kind` and `endpoint`."""
         return pa.table(self.table.get_add_actions(flatten=True))

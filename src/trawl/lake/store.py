@@ -258,10 +258,14 @@ def explain(error: Exception, url: str) -> LakeError:
         if mark.lower() in text.lower():
             return LakeError(f"the lake {url}: {what}", remedy=remedy)
     file = _FILE.search(text)
-    for mark, what in _LOST_FILES:
-        if file and mark in text:
-            return LakeError(f"the lake {url}: a file of the log is {what}: {file[0]}", remedy=_ANEW)
+    if file and any(mark in text for mark in _LOST_FILES):
+        return damaged_file(file[0])
     return LakeError(f"the lake {url}: {text[:400]}")
+
+
+def damaged_file(path: str) -> LakeError:
+    """A file of the log that is not what was committed."""
+    return LakeError(f"a file of the log is gone or damaged: {path}", remedy=_ANEW)
 
 
 _NOISE = re.compile(r"\x1b\[[0-9;]*m|\s0: <unknown>.*| Debug source:.*", re.DOTALL)
@@ -290,9 +294,6 @@ _KNOWN_FAULTS = (
     ("File exists", "there is a file in the way", "choose another folder with --lake"),
 )
 _LOST_FILES = (
-    ("agic bytes", "damaged"),
-    ("too small to be a Parquet", "damaged"),
-    ("Requested range was invalid", "damaged"),
-    ("No files found that match", "gone"),
-    ("not found", "gone"),
+    *("agic bytes", "too small to be a Parquet", "Requested range was invalid"),
+    *("No files found that match", "not found"),
 )
