@@ -274,6 +274,8 @@ _ANEW = "put it back from a backup, or crawl into a new lake: what the API still
 
 
 _KNOWN_FAULTS = (
+    ("max_temp_directory_size", "its temporary folder is full", "make room there, or name another with TMPDIR"),
+    ("trawl-duckdb", "its temporary folder cannot be written", "make room there, or name another with TMPDIR"),
     ("No space left", "the disk is full", "make room and run again: finished work is kept"),
     ("Permission denied", "no permission to read or write there", "check the folder's owner and mode"),
     ("Read-only file system", "the file system is read-only", "choose another folder with --lake"),
