@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -30,14 +31,13 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)}; all without any")
     parser.add_argument("--rounds", type=int, help="how often to measure (3; crawl: 5)")
-    parser.add_argument("--documents", type=int, help="crawl: only so many documents, spread over the snapshot")
+    parser.add_argument("--documents", type=int, help="crawl: so many documents, spread over the snapshot (7,442)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the sizes of made-up data (1)")
     parser.add_argument(
         "--large", action="store_true", help="plan: also 10,000,000 records (10 minutes, 10 GB of disk)"
     )
-    parser.add_argument(
-        "--base-url", help="crawl: a server of the unpacked 2026-08-03 snapshot, instead of the replica"
-    )
+    parser.add_argument("--base-url", help="crawl: a server of the same documents that runs already, instead of nginx")
+    parser.add_argument("--without-peers", action="store_true", help="crawl: leave out dlt and Scrapy")
     parser.add_argument("--temp", type=Path, help="where temporary data goes (up to 10 GB; removed at the end)")
     parser.add_argument("--print-only", action="store_true", help="leave bench/README.md as it is")
     chosen = parser.parse_args(arguments)
@@ -56,6 +56,7 @@ def main(arguments: list[str]) -> int:
                     large=chosen.large,
                     archives=Path(archives) if archives else None,
                     base_url=chosen.base_url,
+                    peers=not chosen.without_peers,
                     folder=Path(folder),
                     command=shlex.join(["python", "-m", "bench", name, *kept]),
                 )
@@ -73,4 +74,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers and temporary data go with the bench
     sys.exit(main(sys.argv[1:]))

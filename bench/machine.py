@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 _LIBRARIES = (
+    "trawl",
     "httpx",
     "aiohttp",
     "httpx-aiohttp",

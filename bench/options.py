@@ -10,11 +10,12 @@ class Options:
 
     Attributes:
         rounds: how often each thing is measured; None is the bench's own number.
-        documents: take only so many documents of the snapshot.
+        documents: take so many documents of the snapshot; None is the bench's own number.
         scale: multiplies the sizes of made-up lakes and crawls.
         large: also what takes many minutes.
         archives: the folder of real snapshots.
-        base_url: a server of the unpacked snapshot that already runs, instead of the replica.
+        base_url: a server of the unpacked snapshot that already runs, instead of nginx.
+        peers: whether dlt and Scrapy are measured, too.
         folder: where temporary data goes.
         command: how this run was asked for, to be repeated.
     """
@@ -25,6 +26,7 @@ class Options:
     large: bool
     archives: Path | None
     base_url: str | None
+    peers: bool
     folder: Path
     command: str
 

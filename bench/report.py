@@ -31,8 +31,25 @@ class Figure:
         return median(self.values)
 
     def row(self) -> str:
-        spread = "" if len(self.values) < 2 else f"{_number(min(self.values))} to {_number(max(self.values))}"
+        spread = _spread(self.values)
         return f"| {self.name} | {_number(self.value)} {self.unit} | {spread} | {self.bound} | {self.command} |"
+
+
+@dataclass(slots=True)
+class Grid:
+    """Programs side by side: what was measured of all of them."""
+
+    title: str
+    columns: list[str]
+    rows: list[str] = field(default_factory=list)
+
+    def add(self, name: str, command: str, cells: list[list[float]]) -> None:
+        """Add a program: in each cell the values of the rounds."""
+        self.rows.append(f"| {' | '.join([name, *map(_cell, cells), f'`{command}`'])} |")
+
+    def markdown(self) -> str:
+        head = f"| {' | '.join([self.title, *self.columns, 'what was run'])} |"
+        return "\n".join([head, f"|---|{'---:|' * len(self.columns)}---|", *self.rows, ""])
 
 
 @dataclass(slots=True)
@@ -44,6 +61,7 @@ class Section:
     command: str
     machine: str
     rounds: int
+    grids: list[Grid] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -70,6 +88,7 @@ class Section:
                 "",
                 f"`{self.command}` ({rounds}) on {self.machine}.",
                 "",
+                *(grid.markdown() for grid in self.grids),
                 "| figure | median | low to high | bound | what was run |",
                 "|---|---:|---:|---:|---|",
                 *(figure.row() for figure in self.figures),
@@ -88,6 +107,15 @@ def save(section: Section, names: list[str], page: Path = PAGE) -> None:
 
 def _sections(text: str) -> dict[str, str]:
     return dict(re.findall(r"<!-- (\w+) -->\n(.*?)\n<!-- /\1 -->", text, re.DOTALL))
+
+
+def _cell(values: list[float]) -> str:
+    spread = _spread(values)
+    return _number(median(values)) + (spread and f" ({spread})")
+
+
+def _spread(values: list[float]) -> str:
+    return "" if len(values) < 2 else f"{_number(min(values))} to {_number(max(values))}"
 
 
 def _number(value: float) -> str:

@@ -1,30 +1,52 @@
-"""A real snapshot, unpacked: all of it, or a part that keeps its mix of endpoints."""
+"""A real snapshot, unpacked as the live service answers: all of it, or a part that keeps its mix of endpoints."""
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import zstandard
 
+from trawl.replica.catalogue import with_absolute_urls
 
-def unpack(archive: str, folder: str, documents: int | None = None) -> list[str]:
-    """Unpack to `folder`, with about `documents` of the records where that is given.
 
-    The records' addresses below api/v2 come back, mixed: large endpoints do not bunch.
+def unpack(archive: str, folder: str, documents: int) -> dict[str, Any]:
+    """Unpack to `folder`: the lists, and `documents` of the records, or all where there are no more.
+
+    Back come the records' addresses below api/v2, mixed, so that large endpoints do not bunch; the endpoints that
+    have a list; and how many entries the documents that are lists themselves (encounters) hold.
     """
-    members = dict(_members(Path(archive)))
-    records = {path for path in members if len(path.split("/")) > 2}
-    share = 1.0 if documents is None else documents / len(records)
-    kept = {path for path in records if crc32(_record(path).encode()) < share * 2**32}
-    for path, body in members.items():
-        if path in kept or path not in records:
-            target = Path(folder, "api", "v2", path)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            is_list = len(path.split("/")) == 2 and path != "meta/index.json"
-            target.write_bytes(_cut(body, kept) if is_list else body)
-    return [path.removesuffix("index.json") for path in sorted(kept, key=lambda path: crc32(path.encode()))]
+    members = {path: with_absolute_urls(body) for path, body in _members(Path(archive))}
+    lists = {path for path in members if len(path.split("/")) == 2 and path != "meta/index.json"}
+    kept = choose((path for path in members if len(path.split("/")) > 2), documents)
+    for path in [*(members.keys() & {"index.json", "meta/index.json"}), *lists, *kept]:
+        target = Path(folder, "api", "v2", path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(_cut(members[path], kept) if path in lists else members[path])
+    return {
+        "paths": [path.removesuffix("index.json") for path in sorted(kept, key=lambda path: crc32(path.encode()))],
+        "endpoints": sorted(path.split("/")[0] for path in lists),
+        "entries": sum(len(json.loads(members[path])) for path in kept if len(path.split("/")) > 3),
+    }
+
+
+def choose(paths: Iterable[str], documents: int) -> set[str]:
+    """So many of the paths, always the same ones: those of the records whose checksums are the lowest.
+
+    A pokemon's encounters stay with it: where both would be one too many, the next record takes their place (if only
+    such pairs are left, it is one fewer).
+    """
+    records: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        records["/".join(path.split("/")[:2])].append(path)
+    kept: set[str] = set()
+    for record in sorted(records, key=lambda record: crc32(record.encode())):
+        if len(kept) + len(records[record]) <= documents:
+            kept.update(records[record])
+    return kept
 
 
 def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
@@ -41,12 +63,7 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
                 yield path, content.read()
 
 
-def _record(path: str) -> str:
-    """What a document belongs to: a pokemon's encounters stay with it."""
-    return "/".join(path.split("/")[:2])
-
-
 def _cut(listing: bytes, kept: set[str]) -> bytes:
     content = json.loads(listing)
-    entries = [item for item in content["results"] if item["url"].removeprefix("/api/v2/") + "index.json" in kept]
+    entries = [item for item in content["results"] if item["url"].partition("/api/v2/")[2] + "index.json" in kept]
     return json.dumps(content | {"count": len(entries), "results": entries}, ensure_ascii=False).encode()

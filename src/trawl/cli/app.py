@@ -1,17 +1,20 @@
 """The application: its commands, and what their errors mean for the exit code."""
 
 import logging
+import os
 import sys
+import traceback
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 from rich.console import Console
 
 import trawl
 from trawl.model.errors import ConfigurationError, TrawlError
 
-from . import ending
+from . import interrupts
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
+_ISSUES = "https://github.com/trawl-crawler/trawl/issues"
 
 app = App(
     name="trawl",
@@ -24,24 +27,39 @@ app = App(
 _commands = {
     "run": "trawl.cli.run:run",
     "plan": "trawl.cli.plan:plan",
+    "try": "trawl.cli.try_:try_",
     "query": "trawl.cli.query:query",
-    "status": "trawl.cli.status:status",
+    "changes": "trawl.cli.changes:changes",
     "history": "trawl.cli.history:history",
+    "export": "trawl.cli.export:export",
+    "status": "trawl.cli.status:status",
+    "maintain": "trawl.cli.maintain:maintain",
     "sources": "trawl.cli.sources:sources",
     "check": "trawl.cli.check:check",
-    "maintain": "trawl.cli.maintain:maintain",
     "replica": "trawl.cli.replica:replica",
     "setup": "trawl.cli.setup:setup",
+    "completion": "trawl.cli.completion:completion",
 }
-for _name, _path in _commands.items():
-    app.command(_path, name=_name)
+_groups = {
+    Group("Crawl", sort_key=0): ("run", "plan", "try"),
+    Group("Ask", sort_key=1): ("query", "changes", "history", "export"),
+    Group("Look after the lake", sort_key=2): ("status", "maintain"),
+    Group("Sources", sort_key=3): ("sources", "check"),
+    Group("Around it", sort_key=4): ("replica", "setup", "completion"),
+}
+for _place, (_name, _path) in enumerate(_commands.items()):
+    app.command(_path, name=_name, sort_key=_place, group=next(g for g, names in _groups.items() if _name in names))
+
+_options = Group("Options", sort_key=len(_groups))
+for _flag in ("--help", "--version"):
+    app[_flag].group = _options
 
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def main() -> None:
     """Run a command and exit: 0 done, 1 failed, 2 wrong usage or configuration, 130 or 143 interrupted (Ctrl-C, SIGTERM)."""
-    ending.listen()
+    interrupts.watch()
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -49,6 +67,8 @@ def invoke(arguments: list[str]) -> int:
     """Run a command; the exit code."""
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and told in our own words
     try:
+        if not arguments or arguments[0] in {"--help", "-h"}:
+            load_commands()
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
         return EXIT_USAGE
@@ -58,17 +78,31 @@ def invoke(arguments: list[str]) -> int:
     except TrawlError as error:
         _print(error)
         return EXIT_FAILED
-    except (KeyboardInterrupt, RuntimeError) as error:  # DuckDB makes a RuntimeError of an interruption
-        if isinstance(error, RuntimeError) and not ending.interrupted():
-            raise
-        errors.print(
-            "interrupted: the lake is as it was; the same command goes on with what is finished", style="yellow"
-        )
-        return ending.exit_code()
+    except KeyboardInterrupt:
+        return _interrupted(arguments)
     except BrokenPipeError:
         sys.stderr.close()
         return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001  (the last door before the user)
+        if str(error) == "Query interrupted":  # DuckDB's word for Ctrl-C
+            return _interrupted(arguments)
+        _print_fault(error)
+        return EXIT_FAILED
     return result if isinstance(result, int) else 0
+
+
+def _interrupted(arguments: list[str]) -> int:
+    goes_on = (
+        ": the lake is as it was; the same command goes on with what is finished" if "run" in arguments[:1] else ""
+    )
+    errors.print(f"interrupted{goes_on}", style="yellow")
+    return interrupts.exit_code()
+
+
+def load_commands() -> None:
+    """Import every command: the overview shows what each of them says of itself."""
+    for name in _commands:
+        app[name]
 
 
 def _print(error: TrawlError) -> None:
@@ -77,3 +111,11 @@ def _print(error: TrawlError) -> None:
     if error.remedy:
         errors.print("  fix: ", style="bold", end="")
         errors.print(error.remedy, markup=False)
+
+
+def _print_fault(error: Exception) -> None:
+    """Something that nobody foresaw: one line, and where to tell of it."""
+    if os.environ.get("TRAWL_DEBUG"):
+        errors.print("".join(traceback.format_exception(error)), markup=False)
+    remedy = f"this is a fault of Trawl: please report it at {_ISSUES}, with what TRAWL_DEBUG=1 shows"
+    _print(TrawlError(" ".join(f"{type(error).__name__}: {error}".split())[:400], remedy=remedy))

@@ -1,32 +1,105 @@
-"""`trawl check`: whether sources are described well."""
+"""`trawl check`: whether sources are described well; with --live also machine, lake and API."""
 
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+
+from rich.markup import escape
+
+from trawl.crawl import examine
+from trawl.model.config import SourceConfig
+from trawl.model.errors import ConfigurationError
+from trawl.model.health import Health, Level
 from trawl.model.values import format_duration
 from trawl.sources import load_source, source_names
 
-from .common import out
+from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, print_marked, run_async
+
+_MARKS = {Level.OK: "[green]ok     [/]", Level.WARNING: "[yellow]warning[/]", Level.WRONG: "[red]wrong  [/]"}
 
 
-def check(source: str | None = None) -> None:
+def check(
+    source: str | None = None,
+    /,
+    *,
+    live: Flag = False,
+    lake: LakeOption = None,
+    base_url: str | None = None,
+    json_output: JsonOption = False,
+) -> int:
     """Check a source's description, or all registered ones, without a single request.
+
+    With --live also this machine, the lake and the API (some five requests per source): what is wrong, and what to do.
+    The exit code is 1 if anything is.
 
     ```
     trawl check ./my-api.yaml
+    trawl check pokeapi --live
     ```
 
     Parameters
     ----------
     source
         A registered source or a YAML file; without it, every registered one.
+    live
+        Look at the machine, the lake and the API, too.
+    base_url
+        Takes the place of the source's own address.
     """
+    configs, findings = [], []
     for name in [source] if source is not None else source_names():
-        config = load_source(name)
-        children = [n for n, endpoint in config.endpoints.items() if endpoint.parent is not None]
-        token = config.version_token
-        out.print(f"[green]ok[/] [bold]{config.name}[/] at {config.base_url}")
-        out.print(
-            f"   {len(config.endpoints)} endpoints"
-            + (f", {len(children)} of them children ({', '.join(children)})" if children else "")
-            + f"; {config.rate.requests_per_second:g} requests/s on {config.rate.connections} connections; "
-            + (f"version token {token.path} {token.field}" if token else "no version token")
-            + f"; fresh for {format_duration(config.defaults.freshness)}"
-        )
+        try:
+            configs.append(load_source(name))
+        except ConfigurationError as error:  # the others are checked all the same
+            if source is not None:
+                raise
+            findings.append(Health(name, "description", Level.WRONG, error.message, error.remedy))
+        else:
+            findings.append(_described(configs[-1]))
+    for finding in findings if not json_output else ():
+        _show(finding)
+    if live:
+        found = run_async(_collect(examine(configs, open_lake(lake), base_url), quiet=json_output))
+        findings += found
+    wrong = [finding for finding in findings if finding.level is Level.WRONG]
+    if json_output:
+        print_json({"ok": not wrong, "checks": [asdict(finding) for finding in findings]})
+    elif live:
+        warnings = sum(finding.level is Level.WARNING for finding in findings)
+        out.print(f"[bold]{_count(len(wrong))} wrong, {_count(warnings)} to know of[/]")
+    return 1 if wrong else 0
+
+
+async def _collect(findings: AsyncIterator[Health], *, quiet: bool) -> list[Health]:
+    """All of them; shown as they come."""
+    found = []
+    async for finding in findings:
+        found.append(finding)
+        if not quiet:
+            _show(finding)
+    return found
+
+
+def _described(config: SourceConfig) -> Health:
+    children = [name for name, endpoint in config.endpoints.items() if endpoint.parent is not None]
+    token = config.version_token
+    return Health(
+        config.name,
+        "description",
+        Level.OK,
+        f"{config.base_url}: {len(config.endpoints)} endpoints"
+        + (f", {len(children)} of them children ({', '.join(children)})" if children else "")
+        + f"; {config.rate.requests_per_second:g} requests/s on {config.rate.connections} connections; "
+        + (f"version token {token.path} {token.field}" if token else "no version token")
+        + f"; fresh for {format_duration(config.defaults.freshness)}",
+    )
+
+
+def _show(finding: Health) -> None:
+    text = f"[bold]{escape(finding.area)}[/] {escape(finding.subject)}: {escape(finding.message)}"
+    print_marked(_MARKS[finding.level], text)
+    if finding.remedy:
+        print_marked(" " * len("warning"), f"[bold]do:[/] {escape(finding.remedy)}")
+
+
+def _count(number: int) -> str:
+    return "nothing" if number == 0 else f"{number:,}"

@@ -1,6 +1,7 @@
-"""What several commands share: the lake option, times, tables."""
+"""What several commands share: options, times, tables, JSON. The result goes to stdout, the talk to stderr."""
 
 import asyncio
+import json
 import os
 from collections.abc import Coroutine
 from datetime import UTC, datetime
@@ -10,21 +11,33 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import Parameter
 from rich.console import Console, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from trawl.lake import Lake
 from trawl.model.errors import ConfigurationError
 
-from .ending import orderly
+from .interrupts import ending_soon
 
 LakeOption = Annotated[
     str | None,
     Parameter(name="--lake", help="The lake: a folder or s3://bucket/prefix. Default: $TRAWL_LAKE, else ./lake."),
 ]
 
+# An option that is off, or given as often as one likes: its default says nothing.
+Flag = Annotated[bool, Parameter(negative=(), show_default=False)]
+Names = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+EndpointOption = Annotated[Names, Parameter(help="Only this endpoint; repeatable.")]
+JsonOption = Annotated[Flag, Parameter(name="--json", help="Print JSON, for scripts.")]
+AsOfOption = Annotated[
+    str | None,
+    Parameter(name="--as-of", help="As things stood then: 2026-08-03, or with a time (without a zone: UTC)."),
+]
+
 _Result = TypeVar("_Result")
 
 out = Console(highlight=False, soft_wrap=True)
+talk = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
@@ -32,9 +45,9 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
     try:
         from uvloop import new_event_loop
     except ImportError:
-        return asyncio.run(orderly(work))
+        return asyncio.run(ending_soon(work))
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(orderly(work))
+        return runner.run(ending_soon(work))
 
 
 def open_lake(url: str | None) -> Lake:
@@ -42,7 +55,7 @@ def open_lake(url: str | None) -> Lake:
     return Lake(url or os.environ.get("TRAWL_LAKE") or Path("lake"))
 
 
-def parse_time(text: str | None, flag: str) -> datetime | None:
+def parse_time(text: str | None, flag: str, *, more: str = "") -> datetime | None:
     """An ISO 8601 date or instant; without a zone it is UTC. A bare date is its first moment."""
     if text is None:
         return None
@@ -50,9 +63,19 @@ def parse_time(text: str | None, flag: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(
-            f"{flag} {text!r} is no time", remedy="write for example 2026-08-03 or 2026-08-03T12:00:00+00:00"
+            f"{flag} {text!r} is no time", remedy=f"write for example 2026-08-03 or 2026-08-03T12:00:00+00:00{more}"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on one line."""
+    print(json.dumps(value, default=str))
+
+
+def line_width() -> int:
+    """How many characters a line for people may have: the terminal's, or what reads well in a file."""
+    return out.width if out.is_terminal else max(out.width, 120)
 
 
 def table(columns: list[str], rows: list[list[Any]], *, title: str | None = None) -> RenderableType:
@@ -75,6 +98,33 @@ def table(columns: list[str], rows: list[list[Any]], *, title: str | None = None
             blocks.add_row(escape(column), escape(_text(value)))
         blocks.add_row("", "")
     return blocks
+
+
+def print_facts(facts: list[tuple[str, str]]) -> None:
+    """Names (each may be empty) and what is to be said of them, in markup; on a terminal wrapped below one another."""
+    width = max((len(name) for name, _ in facts), default=0)
+    if not out.is_terminal:
+        for name, text in facts:
+            out.print(f"  {escape(name.ljust(width))}  {text}")
+        return
+    rows = Table.grid(padding=(0, 2, 0, 0))
+    rows.add_column(style="dim", no_wrap=True)
+    rows.add_column(overflow="fold")
+    for name, text in facts:
+        rows.add_row(escape(name), text)
+    out.print(Padding(rows, (0, 0, 0, 2), expand=False), soft_wrap=False)
+
+
+def print_marked(mark: str, text: str) -> None:
+    """A line with a mark before it, both in markup; on a terminal its further lines stand below the first."""
+    if not out.is_terminal:
+        out.print(f"{mark} {text}")
+        return
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(no_wrap=True)
+    row.add_column(overflow="fold")
+    row.add_row(mark, text)
+    out.print(row, soft_wrap=False)
 
 
 def shorten(text: str, width: int) -> str:

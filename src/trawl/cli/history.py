@@ -1,29 +1,30 @@
 """`trawl history`: what happened to one record."""
 
-import json
+from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.markup import escape
 
-from trawl.lake import Lake
+from trawl.lake.history import events, payloads, versions
 from trawl.model.canonical import parse
-from trawl.model.diff import Difference, diff
-from trawl.model.errors import ConfigurationError
+from trawl.model.diff import diff
 
-from .common import LakeOption, open_lake, out, shorten
+from .common import JsonOption, LakeOption, open_lake, out, print_json
+from .differences import show_differences
 
-_MARKS = {"added": "[green]+", "removed": "[red]-", "changed": "[yellow]~", "reordered": "[dim]="}
 _SHOWN = 40  # differences of one version
 
 
 def history(
     source: str,
     endpoint: str,
-    key: str,
+    key: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
     *,
+    limit: int = 50,
     lake: LakeOption = None,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Show every change of a record, and what was different in each version.
 
@@ -40,64 +41,61 @@ def history(
         One of its endpoints.
     key
         The record's key, or its label (any case).
-    json_output
-        Print one JSON object.
+    limit
+        Show so many events, the newest (0: all).
     """
     found = open_lake(lake)
-    key = find_key(found, source, endpoint, key)
-    changes = list(_rows(found, source, "changes", endpoint, key, "observed_at"))
-    versions = list(_rows(found, source, "versions", endpoint, key, "version"))
+    key = found.find(source, endpoint, key)
+    happened = events(found.source(source).log.snapshot(), endpoint, key)
     if json_output:
-        print(json.dumps({"changes": changes, "versions": versions}, default=str))
+        print_json({"changes": happened, "versions": versions(found, source, endpoint, key)})
         return
-    contents = {version["version"]: parse(version["payload"].encode()) for version in versions}
-    for change in changes:
-        when, label = f"{change['observed_at']:%Y-%m-%d %H:%M:%S}", escape(change["label"] or key)
-        out.print(f"[bold]{when}[/] {change['change']} {label} [dim](run {change['run']})[/]")
-        if change["change"] == "changed":
-            _show(list(diff(contents[change["version"] - 1], contents[change["version"]])))
+    shown = happened[-limit:] if limit > 0 else happened
+    label = next((event["label"] for event in reversed(happened) if event["label"]), None)
+    out.print(f"[bold]{source} {endpoint} {escape(key)}[/]" + (f" {escape(label)}" if label else ""))
+    if len(shown) < len(happened):
+        out.print(f"[dim]{len(happened) - len(shown):,} earlier events: --limit 0 shows all[/]")
+    wanted = {
+        (endpoint, key, version)
+        for event in shown
+        if event["change"] == "changed"
+        for version in (event["version"] - 1, event["version"])
+    }
+    documents = payloads(found, source, sorted(wanted))
+    for event in shown:
+        out.print(f"[bold]{_time(event['observed_at'])}[/] {_story(event)} [dim](run {event['run']})[/]")
+        if event["change"] == "changed":
+            old, new = (parse(documents[endpoint, key, v].encode()) for v in (event["version"] - 1, event["version"]))
+            show_differences(list(diff(old, new)), limit=_SHOWN)
 
 
-def find_key(lake: Lake, source: str, endpoint: str, wanted: str) -> str:
-    """A record's key by its key or its label. Raises ConfigurationError with the candidates where it is not one."""
-    if source not in lake.sources():
-        raise ConfigurationError(
-            f"the lake holds no source {source!r}", remedy=f"it holds: {', '.join(lake.sources()) or 'none'}"
-        )
-    place = f"endpoint = {_quoted(endpoint)}"
-    exact = f"SELECT DISTINCT key, label FROM {source}.changes WHERE {place} AND key = {_quoted(wanted)}"
-    named = (
-        f"SELECT DISTINCT key, label FROM {source}.changes WHERE {place} AND lower(label) = lower({_quoted(wanted)})"
-    )
-    for query in (exact, named):
-        keys = {row["key"]: row["label"] for row in lake.query(query).rows()}
-        if len(keys) == 1:
-            return str(next(iter(keys)))
-        if keys:
-            raise ConfigurationError(
-                f"{wanted!r} names several records", remedy=f"use a key: {', '.join(sorted(keys))}"
+def _story(event: dict[str, Any]) -> str:
+    """What happened, and why, in a few words."""
+    change = event["change"]
+    match change:
+        case "changed":
+            return f"[yellow]changed[/] to version {event['version']}"
+        case "created":
+            return "[green]created[/]"
+        case "renamed":
+            return f"[cyan]renamed[/] {escape(str(event['old_label']))} -> {escape(str(event['label']))}"
+        case "reordered":
+            return "reordered: only lists whose order means nothing"
+        case "missing":
+            refused = ", and the API refuses it" if event["refused_at"] else ""
+            return f"[magenta]missing[/]: no longer in the list{refused}"
+        case "gone":
+            since = (
+                f"not listed since {_time(event['missing_since'])}" if event["missing_since"] else "its parent is gone"
             )
-    raise ConfigurationError(f"{source}/{endpoint} has no record {wanted!r}", remedy="give its key or its label")
+            refused = f", refused since {_time(event['refused_at'])}" if event["refused_at"] else ""
+            return f"[red]gone[/]: {since}{refused}"
+        case "revived":
+            return "[green]revived[/]: back in the list"
+        case _:
+            reason = (event["reason"] or "").removeprefix("quarantine: ")
+            return f"[red]{change}[/]: {escape(reason)}"
 
 
-def _rows(lake: Lake, source: str, view: str, endpoint: str, key: str, order: str) -> Any:
-    query = f"FROM {source}.{view} WHERE endpoint = {_quoted(endpoint)} AND key = {_quoted(key)} ORDER BY {order}"
-    return lake.query(query).rows()
-
-
-def _show(differences: list[Difference]) -> None:
-    for item in differences[:_SHOWN]:
-        values = [escape(shorten(json.dumps(v, ensure_ascii=False, default=str), 60)) for v in (item.old, item.new)]
-        text = {
-            "added": values[1],
-            "removed": values[0],
-            "changed": f"{values[0]} -> {values[1]}",
-            "reordered": "another order",
-        }[item.kind]
-        out.print(f"  {_MARKS[item.kind]} {escape(item.path)}[/]: {text}")
-    if len(differences) > _SHOWN:
-        out.print(f"  [dim]and {len(differences) - _SHOWN:,} more[/]")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"

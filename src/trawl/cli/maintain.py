@@ -1,21 +1,17 @@
 """`trawl maintain`: keep a lake quick."""
 
-import json
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from trawl.crawl import maintain as maintain_source
 
-from .common import LakeOption, open_lake, out
+from .common import JsonOption, LakeOption, open_lake, out, print_json, talk
 
 
 def maintain(
     *sources: str,
     lake: LakeOption = None,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Fold old checks and join small files. History stays: every `--as-of` answers as before.
 
@@ -27,8 +23,6 @@ def maintain(
     ----------
     sources
         The sources to maintain; without any, all that the lake holds.
-    json_output
-        Print one JSON object.
     """
     found = open_lake(lake)
     names = sources or tuple(found.sources())
@@ -42,8 +36,8 @@ def maintain(
                 f"{folded.rows_folded:,} check rows folded"
             )
     if json_output:
-        print(json.dumps({name: asdict(folded) for name, folded in results.items()}))
+        print_json({name: asdict(folded) for name, folded in results.items()})
 
 
 def _say(name: str, text: str) -> None:
-    out.print(f"[dim]{name}:[/] {text}")
+    talk.print(f"[dim]{name}:[/] {text}")

@@ -1,27 +1,23 @@
 """`trawl plan`: what a run would do."""
 
-import json
-from typing import Annotated
+from trawl.crawl import CrawlOptions, count_of, preview
+from trawl.sources import get_crawler
 
-from cyclopts import Parameter
-
-from trawl.crawl import CrawlOptions, preview
-from trawl.sources import load_source
-
-from .common import LakeOption, open_lake, out, run_async, table
+from .common import EndpointOption, Flag, JsonOption, LakeOption, open_lake, out, print_json, run_async, table
 from .progress import progress_for
 from .run import rate_of
 
 
 def plan(
     source: str,
+    /,
     *,
     lake: LakeOption = None,
     base_url: str | None = None,
-    endpoint: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    endpoint: EndpointOption = (),
     rate: str | None = None,
-    force: Annotated[bool, Parameter(negative=())] = False,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    force: Flag = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Say what a refresh would fetch, and how long that would take. Asks the token and the lists; writes nothing.
 
@@ -35,27 +31,24 @@ def plan(
         A registered source or a YAML file.
     base_url
         Takes the place of the source's own address.
-    endpoint
-        Only this endpoint; repeatable.
     rate
         Requests per second, or `unlimited` (private hosts only).
     force
         As if everything were due.
-    json_output
-        Print one JSON object.
     """
-    config = load_source(source)
+    crawler = get_crawler(source)
     options = CrawlOptions(base_url=base_url, endpoints=endpoint, rate=rate_of(rate), force=force)
-    with progress_for(config.name, quiet=json_output) as progress:
-        found = run_async(preview(config, open_lake(lake), options, progress=progress))
+    with progress_for(crawler.source_name, quiet=json_output) as progress:
+        found = run_async(preview(crawler, open_lake(lake), options, progress=progress))
     if json_output:
-        print(json.dumps(found.to_dict()))
+        print_json(found.to_dict())
         return
     decisions = ["new", "stale", "missing", "retry", "fresh"]
     rows = [[name, *(counts.get(d, 0) for d in decisions)] for name, counts in found.endpoints.items() if counts]
     out.print(table(["endpoint", *decisions], rows))
+    requests = count_of(found.requests, "request")
     if found.seconds is None:
-        out.print(f"{found.requests:,} requests, at no limit")
+        out.print(f"{requests}, at no limit")
     else:
         minutes, seconds = divmod(round(found.seconds), 60)
-        out.print(f"{found.requests:,} requests: about {minutes} min {seconds} s at {found.rate:g}/s")
+        out.print(f"{requests}: about {minutes} min {seconds} s at {found.rate:g}/s")

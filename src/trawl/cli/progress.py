@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -103,3 +104,26 @@ class Plain(_Counting):
             self._last = now
             left = (self.total - self.done) / max(self.rate(), 1e-3)
             self.say(f"{self.done:,} of {self.total:,} ({self.rate():.1f}/s, {left:,.0f} s left): {self.summary()}")
+
+
+class Bar:
+    """A plain bar over a known number of records; on anything but a terminal it says nothing."""
+
+    def __init__(self, what: str, *, quiet: bool = False) -> None:
+        columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(stderr=True, highlight=False)
+        self._bar = Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty())
+        self._task = self._bar.add_task(what, total=None)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def begin(self, total: int) -> None:
+        self._bar.update(self._task, total=total)
+
+    def advance(self, number: int) -> None:
+        self._bar.advance(self._task, number)

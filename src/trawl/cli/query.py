@@ -1,14 +1,13 @@
 """`trawl query`: ask the lake in SQL."""
 
 import sys
-from typing import Annotated, Literal
+from typing import Literal
 
 import orjson
-from cyclopts import Parameter
 
 from trawl.lake import Result
 
-from .common import LakeOption, open_lake, out, parse_time, shorten, table
+from .common import AsOfOption, LakeOption, open_lake, out, parse_time, shorten, table
 
 _SHOWN = 200  # rows of a table on a terminal
 _WIDTH = 100  # characters of a value in a table
@@ -16,9 +15,10 @@ _WIDTH = 100  # characters of a value in a table
 
 def query(
     sql: str,
+    /,
     *,
     lake: LakeOption = None,
-    as_of: Annotated[str | None, Parameter(help="Answer as things stood then (ISO 8601; without a zone: UTC).")] = None,
+    as_of: AsOfOption = None,
     format: Literal["table", "json", "csv", "parquet"] = "table",
 ) -> None:
     """Ask the lake in SQL (DuckDB's). Each source has the views records, versions, changes, runs and quarantine.

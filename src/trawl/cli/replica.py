@@ -6,7 +6,25 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trawl.model.errors import ConfigurationError
-from trawl.replica import ArchiveCatalogue, Catalogue, FolderCatalogue, GeneratedCatalogue, ReplicaApp, serve
+from trawl.replica import (
+    ArchiveCatalogue,
+    ASGIApp,
+    Catalogue,
+    Faults,
+    FolderCatalogue,
+    GeneratedCatalogue,
+    Referee,
+    RefereedApp,
+    ReplicaApp,
+    faulty,
+    serve,
+)
+
+_FAULTS = f"""
+A fault, as `name=value`; may be given often. Nothing goes wrong unless asked for:
+
+{Faults.describe()}
+"""
 
 
 def replica(
@@ -16,6 +34,8 @@ def replica(
     generate: int | None = None,
     seed: int = 0,
     day: int = 0,
+    fault: Annotated[tuple[str, ...], Parameter(negative=(), help=_FAULTS, show_default=False)] = (),
+    before: str | None = None,
     host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="The port; 0 takes a free one.")] = 8000,
 ) -> None:
@@ -24,7 +44,10 @@ def replica(
     ```
     trawl replica --generate 3000
     trawl run pokeapi --base-url http://127.0.0.1:8000/api/v2 --rate unlimited
+    trawl replica --generate 3000 --fault errors=0.05 --fault cut=0.01
     ```
+
+    At its end it says how politely it was asked; until then `GET /referee` does.
 
     Parameters
     ----------
@@ -38,6 +61,9 @@ def replica(
         Which generated world.
     day
         Which day of it: days differ by records created, changed, reordered, renamed, removed and returned.
+    before
+        The day before, for the faults `cache` (caches hold it still) and `mixed`: an archive or a folder like the one
+        that is served, or the number of a generated day.
     """
     chosen = [
         flag
@@ -49,6 +75,8 @@ def replica(
             "give one of --archive, --folder and --generate" + (f", not {' and '.join(chosen)}" if chosen else ""),
             remedy="for example: trawl replica --generate 3000",
         )
+    faults = Faults.parse(fault)
+    faults.check(before=before is not None)
     catalogue: Catalogue
     if archive is not None:
         catalogue = ArchiveCatalogue(archive)
@@ -56,9 +84,24 @@ def replica(
         catalogue = FolderCatalogue(folder)
     else:
         catalogue = GeneratedCatalogue(generate or 0, seed=seed, day=day)
+    old = None if before is None else ReplicaApp(_day_before(before, generate, seed))
+    referee = Referee()
+    app: ASGIApp = ReplicaApp(catalogue)
+    if fault:
+        app = faulty(app, faults, before=old, announce=referee.announced)
     serve(
-        ReplicaApp(catalogue),
+        RefereedApp(app, referee),
         host,
         port,
         ready=lambda url: print(f"serving {url} (Ctrl-C ends it)", flush=True),
     )
+    print(referee.summary())
+
+
+def _day_before(before: str, generate: int | None, seed: int) -> Catalogue:
+    if generate is not None:
+        if not before.isdecimal():
+            raise ConfigurationError(f"--before {before}: no day of a generated world", remedy="give its number")
+        return GeneratedCatalogue(generate, seed=seed, day=int(before))
+    path = Path(before)
+    return FolderCatalogue(path) if path.is_dir() else ArchiveCatalogue(path)

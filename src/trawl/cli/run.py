@@ -1,37 +1,39 @@
 """`trawl run`: crawl a source."""
 
-import json
 import sys
+from dataclasses import fields
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.markup import escape
 
-from trawl.crawl import CrawlOptions, Report, count_of, crawl
+from trawl.crawl import CrawlOptions, EndpointReport, Report, count_of, crawl
 from trawl.model.errors import ConfigurationError
 from trawl.model.values import parse_duration
-from trawl.sources import load_source
+from trawl.sources import get_crawler
 
-from .common import LakeOption, open_lake, out, run_async, table
+from .common import EndpointOption, Flag, JsonOption, LakeOption, Names, open_lake, out, print_json, run_async, table
 from .progress import progress_for
 
 
 def run(
     source: str,
+    /,
     *,
     lake: LakeOption = None,
     base_url: str | None = None,
     mode: Literal["discover", "refresh"] = "refresh",
-    endpoint: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    endpoint: EndpointOption = (),
     rate: str | None = None,
     max_requests: int | None = None,
-    force: Annotated[bool, Parameter(negative=())] = False,
-    cache: Annotated[bool, Parameter(name="--cache", negative="--no-cache")] = True,
-    accept: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    reject: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    force: Flag = False,
+    cache: Annotated[bool, Parameter(name="--cache", negative="--no-cache", show_default=False)] = True,
+    accept: Names = (),
+    reject: Names = (),
     wait: str | None = None,
-    allow_rollback: Annotated[bool, Parameter(negative=())] = False,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    allow_rollback: Flag = False,
+    json_output: JsonOption = False,
 ) -> int:
     """Crawl a source into the lake: list it, fetch what is due, commit once.
 
@@ -50,8 +52,6 @@ def run(
         Takes the place of the source's own address (also: TRAWL_SOURCE_POKEAPI_BASE_URL and the like).
     mode
         `refresh` lists and fetches what is due; `discover` only asks what there is.
-    endpoint
-        Only this endpoint; repeatable. Children are named on their own.
     rate
         Requests per second, or `unlimited` (private hosts only).
     max_requests
@@ -68,10 +68,8 @@ def run(
         Wait so long for another run of the source (10m); without it a second run is refused.
     allow_rollback
         Believe an older deploy than the lake holds.
-    json_output
-        Print the run's report as one JSON object.
     """
-    config = load_source(source)
+    crawler = get_crawler(source)
     options = CrawlOptions(
         mode=mode,
         base_url=base_url,
@@ -85,10 +83,10 @@ def run(
         wait=None if wait is None else _wait(wait),
         allow_rollback=allow_rollback,
     )
-    with progress_for(config.name, quiet=json_output and not sys.stderr.isatty()) as progress:
-        report = run_async(crawl(config, open_lake(lake), options, progress=progress))
+    with progress_for(crawler.source_name, quiet=json_output and not sys.stderr.isatty()) as progress:
+        report = run_async(crawl(crawler, open_lake(lake), options, progress=progress))
     if json_output:
-        print(json.dumps(report.to_dict()))
+        print_json(report.to_dict())
     else:
         show(report)
     return 0
@@ -96,18 +94,7 @@ def run(
 
 def show(report: Report) -> None:
     """The report for people: endpoints with news, totals, what to do next."""
-    columns = [
-        "listed",
-        "new",
-        "changed",
-        "reordered",
-        "unchanged",
-        "missing",
-        "gone",
-        "revived",
-        "quarantined",
-        "failed",
-    ]
+    columns = [field.name for field in fields(EndpointReport) if field.type is int and field.name != "due"]
     news = {
         name: counts
         for name, counts in report.endpoints.items()
@@ -156,7 +143,7 @@ def rate_of(text: str | None) -> float | Literal["unlimited"] | None:
     return rate
 
 
-def _wait(text: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _wait(text: str) -> timedelta:
     try:
         return parse_duration(text)
     except ValueError as error:

@@ -20,6 +20,11 @@ def setup(
     Run it as often as you like: it makes what is missing, updates what Trawl owns and leaves what an operator
     may have changed. The server is the one that Prefect's own commands would talk to (PREFECT_API_URL).
 
+    ```
+    trawl setup
+    trawl setup --config ./setup.yaml
+    ```
+
     Parameters
     ----------
     config

@@ -1,37 +1,31 @@
 """`trawl status`: what the lake holds and what waits."""
 
-import json
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import Parameter
+from rich.markup import escape
 
 from trawl.crawl import pending_holds
 from trawl.lake import Lake
 
-from .common import LakeOption, open_lake, out, table
+from .common import JsonOption, LakeOption, open_lake, out, print_json, table
 
 
 def status(
     *,
     lake: LakeOption = None,
-    json_output: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    json_output: JsonOption = False,
 ) -> None:
     """Show each source's records, its last runs, and what waits: holds, unfinished plans, quarantine, a running writer.
 
     ```
     trawl status --lake ./lake
     ```
-
-    Parameters
-    ----------
-    json_output
-        Print one JSON object.
     """
     found = open_lake(lake)
     facts = {name: _status(found, name) for name in found.sources()}
     if json_output:
-        print(json.dumps({"lake": found.url, "sources": facts}, default=str))
+        print_json({"lake": found.url, "sources": facts})
         return
     out.print(f"lake [bold]{found.url}[/]")
     for name, fact in facts.items():
@@ -77,10 +71,13 @@ def _show(name: str, fact: dict[str, Any]) -> None:
     if fact["writing"]:
         out.print(f"  [green]writing now:[/] {fact['writing']}")
     if fact["runs"]:
-        columns = ["run_id", "mode", "status", "started_at", "duration_s", "requests", "note"]
-        out.print(table(columns, [[_line(run[column]) for column in columns] for run in fact["runs"]]))
+        columns = ["run", "mode", "status", "started", "seconds", "requests"]
+        out.print(table(columns, [_run_row(run) for run in fact["runs"]]))
+    for run in fact["runs"]:
+        if run["note"]:
+            out.print(f"[dim]{run['run_id']}:[/] {escape(run['note'].splitlines()[0])}")
 
 
-def _line(value: Any) -> Any:
-    """The first line of a text; everything else as it is."""
-    return value.splitlines()[0] if isinstance(value, str) and value else value
+def _run_row(run: dict[str, Any]) -> list[Any]:
+    started = f"{run['started_at']:%Y-%m-%d %H:%M}"
+    return [run["run_id"], run["mode"], run["status"], started, round(run["duration_s"], 1), run["requests"]]

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,24 +16,21 @@ from trawl.lake.lease import Lease
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
-from trawl.transport import Client, Clock, CoolDown
+from trawl.sources import SourceCrawler, YamlCrawler
+from trawl.transport import Client, Clock, CoolDown, utc_now
 from trawl.transport.auth import SecretLoader
 
 from . import holds, planning
 from .fetch import Fetcher, traffic_of
 from .hosts import SharedHost
 from .options import CrawlOptions, resolve
-from .planning import Context, Preview, adopt, check_keys, make_plan
+from .planning import Context, NothingNew, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
 from .tasks import in_thread, task_group, to_the_end
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
-
-
-def utc_now() -> datetime:
-    """The clock that runs go by unless another is injected."""
-    return datetime.now(UTC)
+KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
 
 
 def run_id(started: datetime) -> str:
@@ -42,7 +39,7 @@ def run_id(started: datetime) -> str:
 
 
 async def crawl(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions | None = None,
     *,
@@ -50,7 +47,7 @@ async def crawl(
     clock: Clock = utc_now,
     load_block: SecretLoader | None = None,
 ) -> Report:
-    """Crawl a source into a lake, once: one run, at most one commit.
+    """Crawl a source (a configuration, or a crawler of its own) into a lake, once: one run, at most one commit.
 
     Raises:
         ConfigurationError: something is wrong that can be known before the first request, or the host is unreachable.
@@ -63,7 +60,7 @@ async def crawl(
 
 
 async def _crawl(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions | None,
     *,
@@ -73,6 +70,8 @@ async def _crawl(
 ) -> Report:
     options = options or CrawlOptions()
     progress = progress or Quiet()
+    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
     await in_thread(part.log.snapshot)  # a newer format is refused before anything is written
@@ -85,7 +84,7 @@ async def _crawl(
         snapshot = await in_thread(part.log.make)
         facts = await in_thread(part.facts, snapshot)
         check_keys(source, facts)
-        context = Context(run, started, source, target, options, part, snapshot, facts, clock, progress)
+        context = Context(run, started, crawler, target, options, part, snapshot, facts, clock, progress)
         if decided := await to_the_end(holds.decide, context, lease):
             return decided
         return await _run(context, lake, lease, load_block)
@@ -94,7 +93,7 @@ async def _crawl(
 
 
 async def preview(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions | None = None,
     *,
@@ -104,15 +103,19 @@ async def preview(
 ) -> Preview:
     """Say what a refresh would do. Asks the token and the lists, takes no lease, writes nothing."""
     options = options or CrawlOptions()
+    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
     snapshot = await in_thread(part.log.snapshot)
     facts = await in_thread(part.facts, snapshot)
     check_keys(source, facts)
-    context = Context("preview", clock(), source, target, options, part, snapshot, facts, clock, progress or Quiet())
+    context = Context("preview", clock(), crawler, target, options, part, snapshot, facts, clock, progress or Quiet())
     host = SharedHost(context, lake)
     await host.learn()
     async with _client(context, host.cool_down, load_block) as client:
+        if client.keyless:
+            context.progress.say(KEYLESS)
         return await planning.preview(context, client)
 
 
@@ -138,11 +141,15 @@ async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoa
         context.progress.say(f"going on with run {plan.run} of {plan.created_at}")
     host = SharedHost(context, lake)
     async with _client(context, host.cool_down, load_block) as client:
+        if client.keyless:
+            context.progress.say(KEYLESS)
         try:
             async with host.joined(client):
-                plan = plan or await make_plan(context, client)
                 if plan is None:
-                    return _ended(context, client, "no change")
+                    made = await make_plan(context, client)
+                    if isinstance(made, NothingNew):
+                        return _ended(context, client, "no change", said=made.endpoints)
+                    plan = made
                 with _few_collections():
                     outcomes = await _fetch(context, client, plan)
         except BaseException as error:
@@ -160,7 +167,7 @@ def _client(context: Context, cool_down: CoolDown, load_block: SecretLoader | No
         requests_per_second=context.target.requests_per_second,
         connections=context.target.connections,
         budget=context.options.max_requests,
-        load_block=load_block,
+        api_key=partial(context.crawler.get_api_key, load_block),
     )
 
 
@@ -191,8 +198,19 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
             failed[settled.row.endpoint] += 1
             _check_failures(context.source, plan, failed, settled.row)
 
+    def told(child: str, keys: list[str], unknown: list[str]) -> dict[str, str]:
+        config = context.source.endpoints[child]
+        assert config.parent is not None
+        assert config.detail is not None
+        found = context.lake.told_paths(context.base, config.parent, config.detail.path, unknown) if unknown else {}
+        for outcome in list(done.values()):
+            paths = outcome.told.get(child, {})
+            found |= {key: paths[key] for key in keys if key in paths}
+        return found
+
     fetcher = Fetcher(
         run=plan.run,
+        crawler=context.crawler,
         source=context.source,
         lake=context.lake,
         client=client,
@@ -200,7 +218,7 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
         token=plan.facts.get("token", {}).get("value"),
         conditional=not context.options.no_cache,
         believe_older=context.options.allow_rollback,
-        parent_paths=partial(context.lake.parent_paths, context.base, plan.run),
+        told=told,
         on_result=on_result,
     )
     context.progress.begin(sum(shard.records for shard in plan.shards if shard.number not in done))
@@ -257,7 +275,7 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
         - sum(shard.records for shard in plan.shards)
     )
     if plan.mode == "refresh" and left > 0:
-        report.note = f"the request budget is spent: {left} records stay due"
+        report.note = _both(f"the request budget is spent: {left} records stay due", report.note)
     writer = context.lake.log.writer(plan.run, "run")
     context.lake.write_run(writer, plan.run, context.clock(), plan.facts)
     for name in changed_held:  # the new keys of its list are held, too: it must come whole again
@@ -328,14 +346,30 @@ def _report(
         finished_at=context.clock(),
         endpoints=endpoints,
         source_version=(plan.facts if plan else context.facts).get("token", {}).get("value"),
-        **traffic,  # type: ignore[arg-type]
+        note=KEYLESS if client.keyless else None,
+        **traffic,
     )
 
 
-def _ended(context: Context, client: Client, status: str, note: str | None = None) -> Report:
+def _both(note: str | None, other: str | None) -> str | None:
+    return "; ".join(text for text in (note, other) if text) or None
+
+
+def _ended(
+    context: Context,
+    client: Client,
+    status: str,
+    note: str | None = None,
+    said: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Report:
     """A run that ends without a commit leaves only its manifest."""
-    report = _report(context, client, status, {name: EndpointReport() for name in context.target.endpoints})
-    report.note = note
+    found = {name: (said or {}).get(name, {}) for name in context.target.endpoints}
+    endpoints = {
+        name: EndpointReport(absent=bool(facts.get("absent")), notes=list(facts.get("notes", [])))
+        for name, facts in found.items()
+    }
+    report = _report(context, client, status, endpoints)
+    report.note = _both(note, report.note)
     context.lake.runs.save_manifest(report.to_dict() | {"committed": False, "holds": {}})
     return report
 

@@ -10,11 +10,13 @@ from trawl.model.canonical import parse
 from trawl.model.classify import Action, remaining_age
 from trawl.model.config import SourceConfig
 from trawl.model.decide import Rules, settle, unfetched
-from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable
-from trawl.model.keys import fields_of, fill, scalar
-from trawl.model.records import Answer, Failure, Prior, Refusal, Settled
+from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable, TrawlError
+from trawl.model.keys import fields_of, fill, path_told, scalar
+from trawl.model.records import Answer, Failure, Op, Prior, Refusal, Settled
+from trawl.sources import Item, SourceCrawler
 from trawl.transport import Client, Clock, Response
 
+from .faults import fault_of
 from .listing import version_of
 from .tasks import task_group
 
@@ -25,11 +27,13 @@ class Fetcher:
 
     Attributes:
         conditional: whether validators are sent.
-        parent_paths: the paths that stand in the parents' records, by key; asked for by (parent, template, keys, unknown).
+        told: the paths of children that their parents' documents tell, by key; asked for by (child, keys, unknown): of
+            all `keys` what this run has received, of the `unknown` ones also what the lake holds.
         on_result: told of every record that is done; may raise to end the run.
     """
 
     run: str
+    crawler: SourceCrawler
     source: SourceConfig
     lake: SourceLake
     client: Client
@@ -37,7 +41,7 @@ class Fetcher:
     token: str | None
     conditional: bool
     believe_older: bool
-    parent_paths: Callable[[str, str, list[str], list[str]], dict[str, str]]
+    told: Callable[[str, list[str], list[str]], dict[str, str]]
     on_result: Callable[[Settled], None]
 
     async def fetch(self, shard: int) -> Outcome:
@@ -51,7 +55,7 @@ class Fetcher:
                 group.create_task(work.through(todo))
         files = await asyncio.to_thread(work.writer.close)
         results = {endpoint: dict(counts) for endpoint, counts in work.results.items()}
-        outcome = Outcome(shard, files, results, work.left)
+        outcome = Outcome(shard, files, results, work.left, dict(work.told))
         await asyncio.to_thread(self.lake.runs.save_outcome, self.run, outcome)
         return outcome
 
@@ -68,23 +72,16 @@ class Fetcher:
         }
 
     def _paths(self, priors: list[Prior]) -> dict[tuple[str, str], str]:
-        """The paths that only the parents' records tell, of the children in this shard."""
-        wanted: dict[tuple[str, str, str], list[Prior]] = defaultdict(list)
-        for prior in priors:
-            config = self.source.endpoints[prior.endpoint]
-            if config.parent and config.detail and "{parent." in config.detail.path:
-                wanted[prior.endpoint, config.parent, config.detail.path].append(prior)
-        return {
-            (endpoint, key): path
-            for (endpoint, parent, template), children in wanted.items()
-            for key, path in self.parent_paths(
-                parent,
-                template,
-                [prior.key for prior in children],
+        """The paths that only the parents' documents tell, of the children in this shard."""
+        found: dict[tuple[str, str], str] = {}
+        for endpoint in {name for children in self.source.told.values() for name in children}:
+            children = [prior for prior in priors if prior.endpoint == endpoint]
+            if children:
                 # A path that worked is only asked for again of parents that changed in this run.
-                [prior.key for prior in children if prior.locator is None or prior.failures],
-            ).items()
-        }
+                unknown = [prior.key for prior in children if prior.locator is None or prior.failures]
+                paths = self.told(endpoint, [prior.key for prior in children], unknown)
+                found |= {(endpoint, key): path for key, path in paths.items()}
+        return found
 
 
 class _Work:
@@ -94,25 +91,40 @@ class _Work:
         self.fetcher, self.writer, self.rules = fetcher, writer, rules
         self.paths: dict[tuple[str, str], str] = {}
         self.results: dict[str, Counter[str]] = defaultdict(Counter)
+        self.told: dict[str, dict[str, str]] = defaultdict(dict)
         self.left = 0
         self._writing = asyncio.Lock()
 
     async def through(self, todo: Iterator[Prior]) -> None:
         """Work off records until none is left; several of these share one iterator."""
         for prior in todo:
-            answer = await self._ask(prior)
-            if answer is None:
-                self.left += 1
-                row = unfetched(prior, self.fetcher.clock())
-                if row is not None:
-                    self.writer.add(row)
-                continue
-            settled = settle(prior, answer, self.rules[prior.endpoint])
-            self.results[prior.endpoint][settled.result] += 1
-            if self.writer.add(settled.row):
+            # No name here for what comes: a parsed document takes ten times its bytes, and would wait for the next one.
+            if self._settle(prior, await self._ask(prior)):
                 async with self._writing:
                     await asyncio.to_thread(self.writer.flush, self.writer.take())
-            self.fetcher.on_result(settled)
+
+    def _settle(self, prior: Prior, answer: Answer | Refusal | Failure | None) -> bool:
+        """Decide a record and take its row. True once so much waits that it should be written."""
+        if answer is None:
+            self.left += 1
+            row = unfetched(prior, self.fetcher.clock())
+            return row is not None and self.writer.add(row)
+        told = self._told(prior, answer)
+        settled = settle(prior, answer, self.rules[prior.endpoint])
+        if settled.row.op == Op.PUT:
+            for child, path in told:
+                self.told[child][prior.key] = path
+        self.results[prior.endpoint][settled.result] += 1
+        self.fetcher.on_result(settled)
+        return self.writer.add(settled.row)
+
+    def _told(self, prior: Prior, answer: Answer | Refusal | Failure) -> list[tuple[str, str]]:
+        """The paths of its children that a document tells (read before `settle` sorts the document's lists)."""
+        children = self.fetcher.source.told.get(prior.endpoint)
+        if children is None or not isinstance(answer, Answer) or answer.body is None:
+            return []
+        paths = ((child, path_told(answer.value, template, prior.key)) for child, template in children.items())
+        return [(child, path) for child, path in paths if path is not None]
 
     async def _ask(self, prior: Prior) -> Answer | Refusal | Failure | None:
         fetcher = self.fetcher
@@ -129,17 +141,20 @@ class _Work:
         else:
             path = fill(config.detail.path, endpoint=prior.endpoint, key=prior.key, label=prior.label)
         conditional = fetcher.conditional and prior.version > 0
+        etag, last_modified = (prior.etag, prior.last_modified) if conditional else (None, None)
+        item = Item(prior.endpoint, prior.key, prior.label, path, etag, last_modified)
         try:
-            response = await fetcher.client.get(
-                path,
-                params=config.detail.params or None,
-                etag=prior.etag if conditional else None,
-                last_modified=prior.last_modified if conditional else None,
-            )
+            response = await fetcher.crawler.fetch_item_details(item, fetcher.client)
+            if not isinstance(response, Response):
+                raise TypeError(f"fetch_item_details gave a {type(response).__name__}, no Response")  # noqa: TRY301
         except BudgetSpent:
             return None
         except (Retriable, Skippable) as error:
             return Failure(fetcher.clock(), error.message)
+        except TrawlError:
+            raise
+        except Exception as error:  # noqa: BLE001  a source's own code may raise anything
+            return Failure(fetcher.clock(), fault_of(fetcher.crawler, error))
         return await self._read(prior, path, response)
 
     async def _read(self, prior: Prior, path: str, response: Response) -> Answer | Refusal | Failure:
@@ -162,33 +177,13 @@ class _Work:
                 )
             case Action.OK:
                 try:
-                    return self._document(prior, path, response, version, order)
+                    return read_document(fetcher.source, prior.endpoint, prior.key, path, response)
                 except BrokenBody as error:
                     return await self._quarantine(prior, response, error.message)
             case Action.QUARANTINE:
                 return await self._quarantine(prior, response, f"no document: status {response.status}")
             case _:
                 return Failure(response.at, f"refused: the API answers {response.status}", stale_until)
-
-    def _document(self, prior: Prior, path: str, response: Response, version: str | None, order: int | None) -> Answer:
-        config = self.fetcher.source.endpoints[prior.endpoint]
-        if response.headers.get("content-type", "").startswith("text/html"):
-            raise BrokenBody("not JSON: the answer is an HTML page")
-        value = parse(response.body)
-        config.contract.check(value, prior.key)
-        age = remaining_age(response.headers)
-        return Answer(
-            response.at,
-            response.body,
-            value,
-            label=scalar(value, config.label) if config.label else None,
-            locator=path,
-            etag=response.headers.get("etag"),
-            last_modified=response.headers.get("last-modified"),
-            source_version=version,
-            source_order=order,
-            stale_until=None if age is None else response.at + age,
-        )
 
     async def _item(self, prior: Prior, body: bytes) -> Answer | Failure:
         """A list-only endpoint's record: the list has brought it already."""
@@ -214,6 +209,29 @@ class _Work:
             at=response.at,
         )
         return Failure(response.at, f"quarantine: {reason}", quarantined=True)
+
+
+def read_document(source: SourceConfig, endpoint: str, key: str, path: str, response: Response) -> Answer:
+    """The document in an answer. Raises BrokenBody where it is none, or against the endpoint's contract."""
+    config = source.endpoints[endpoint]
+    if response.headers.get("content-type", "").startswith("text/html"):
+        raise BrokenBody("not JSON: the answer is an HTML page")
+    value = parse(response.body)
+    config.contract.check(value, key)
+    version, order = version_of(source.version_token, response.headers)
+    age = remaining_age(response.headers)
+    return Answer(
+        response.at,
+        response.body,
+        value,
+        label=scalar(value, config.label) if config.label else None,
+        locator=path,
+        etag=response.headers.get("etag"),
+        last_modified=response.headers.get("last-modified"),
+        source_version=version,
+        source_order=order,
+        stale_until=None if age is None else response.at + age,
+    )
 
 
 def traffic_of(client: Client) -> dict[str, int]:

@@ -1,18 +1,22 @@
 """A listing: a complete, verified set of keys of an endpoint at one moment; or nothing at all."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from trawl.lake import ListingState, listed_table
-from trawl.model.canonical import byte_hash, parse, text
+from trawl.model.canonical import byte_hash, text
 from trawl.model.classify import Action
-from trawl.model.config import ListConfig, SourceConfig, VersionToken
-from trawl.model.errors import BrokenBody, Retriable, Skippable, TornListing
-from trawl.model.keys import fields_of, fill, scalar
-from trawl.model.pagination import first_page, next_page, read_page
+from trawl.model.config import SourceConfig, VersionToken
+from trawl.model.errors import BrokenBody, Retriable, Skippable, TornListing, TrawlError
+from trawl.model.keys import check_key, fields_of, fill, scalar
 from trawl.model.version import order_of
+from trawl.sources import Batch, SourceCrawler, Validators
 from trawl.transport import Client, Response
+
+from .faults import fault_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ Listing = Listed | Unchanged | Absent | Kept
 
 async def list_endpoint(
     client: Client,
-    source: SourceConfig,
+    crawler: SourceCrawler,
     endpoint: str,
     known: ListingState | None,
     *,
@@ -64,78 +68,90 @@ async def list_endpoint(
     believe_older: bool,
 ) -> Listing:
     """List one endpoint whole. A torn listing is asked for once more, unconditionally; then the old one is kept."""
-    config = source.endpoints[endpoint]
-    assert config.list is not None
     known_here = known if known is not None and known.state == "present" else None
     reason = ""
     for attempt in range(2):
         try:
-            listing = await _list(
-                client, source, endpoint, config.list, known_here if conditional and not attempt else None
-            )
+            listing = await _list(client, crawler, endpoint, known_here if conditional and not attempt else None)
         except (TornListing, BrokenBody) as error:
             reason = f"torn listing: {error.message}"
             continue
         except (Retriable, Skippable) as error:
             return Kept(endpoint, error.message)
+        except TrawlError:
+            raise
+        except Exception as error:  # noqa: BLE001  a source's own code may raise anything
+            reason = fault_of(crawler, error)
+            continue
         if not believe_older and not isinstance(listing, Kept) and _older(listing.state, known):
             return Kept(endpoint, "the listing is of an older deploy than the one that is held")
         return listing
     return Kept(endpoint, reason)
 
 
-async def _list(
-    client: Client, source: SourceConfig, endpoint: str, config: ListConfig, known: ListingState | None
-) -> Listing:
-    request = first_page(endpoint, config)
-    etag, last_modified = (known.etag, known.last_modified) if known else (None, None)
-    asked: set[str] = set()
-    columns = _Columns(source, endpoint)
+async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: ListingState | None) -> Listing:
+    token = crawler.config_block.version_token
+    key_of = partial(crawler.get_item_unique_id_from_summary_data, endpoint)
+    columns = Columns(crawler.config_block, endpoint, key_of)
     counts: set[int] = set()
-    bodies: list[bytes] = []
+    deploys: set[str] = set()
+    digests: list[bytes] = []
+    size = 0
     first: Response | None = None
-    while True:
-        step = f"{request.url} {sorted(request.params.items())}"
-        if step in asked:
-            raise TornListing(f"the page {request.url} came up twice: the list runs in a circle")
-        asked.add(step)
-        response = await client.get(request.url, params=request.params or None, etag=etag, last_modified=last_modified)
-        first = first or response
-        if response.action is Action.NOT_MODIFIED and known is not None:
-            return Unchanged(endpoint, state_of(source.version_token, response, known.etag, known.last_modified))
-        if response.action is not Action.OK:
-            if response.status in {400, 404, 410} and len(asked) == 1:
-                return Absent(endpoint, state_of(source.version_token, response, state="absent"), response.status)
-            raise TornListing(f"page {len(asked)} answered {response.status}")
-        page = read_page(parse(response.body), config, response.headers.get("link", ""))
-        bodies.append(response.body)
-        if page.count is not None:
-            counts.add(page.count)
-        columns.add(page.items)
-        following = next_page(config, request, page, len(columns.keys))
-        if following is None:
-            break
-        request, etag, last_modified = following, None, None
+    validators = None if known is None else Validators(known.etag, known.last_modified)
+    async with _closing(crawler.discover_item_ids(endpoint, client, validators)) as batches:
+        async for batch in batches:
+            if not isinstance(batch, Batch):
+                raise TypeError(f"discover_item_ids gave a {type(batch).__name__}, no Batch")
+            answer = batch.response or Response(200, Action.OK, {}, text(batch.items), client.clock())
+            if answer.action is Action.NOT_MODIFIED and known is not None and first is None:
+                return Unchanged(endpoint, state_of(token, answer, known.etag, known.last_modified))
+            if answer.action is not Action.OK:
+                if answer.status in {400, 404, 410} and first is None:
+                    return Absent(endpoint, state_of(token, answer, state="absent"), answer.status)
+                raise TornListing(f"page {len(digests) + 1} answered {answer.status}")
+            first = first or answer
+            digests.append(byte_hash(answer.body))
+            size += len(answer.body)
+            if (deploy := version_of(token, answer.headers)[0]) is not None:
+                deploys.add(deploy)
+            if batch.count is not None:
+                counts.add(batch.count)
+            columns.add(batch.items)
+    if first is None:
+        raise TornListing("no page came at all: an empty list is one page without items")
     if len(counts) > 1:
         raise TornListing(f"the count changed from page to page: {sorted(counts)}")
+    if len(deploys) > 1:
+        raise TornListing(f"its pages are of different deploys: {', '.join(sorted(deploys))}")
     columns.verify(next(iter(counts), None))
     # Only a listing of one page can be asked for conditionally: a later page has validators of its own.
-    single = len(bodies) == 1
+    single = len(digests) == 1
     state = state_of(
-        source.version_token,
+        token,
         first,
         first.headers.get("etag") if single else None,
         first.headers.get("last-modified") if single else None,
     )
-    digest = byte_hash(bodies[0] if single else b"".join(map(byte_hash, bodies)))
-    return Listed(endpoint, columns.table(), state, sum(map(len, bodies)), digest)
+    return Listed(endpoint, columns.table(), state, size, digests[0] if single else byte_hash(b"".join(digests)))
 
 
-class _Columns:
+@asynccontextmanager
+async def _closing(batches: AsyncIterator[Batch]) -> AsyncIterator[AsyncIterator[Batch]]:
+    """Ends the source's iterator with the listing, also where it is left half-way."""
+    try:
+        yield batches
+    finally:
+        if (close := getattr(batches, "aclose", None)) is not None:
+            await close()
+
+
+class Columns:
     """The keys of a listing as they come in, page by page."""
 
-    def __init__(self, source: SourceConfig, endpoint: str) -> None:
+    def __init__(self, source: SourceConfig, endpoint: str, key_of: Callable[[Any], str] | None = None) -> None:
         self._endpoint, self._config = endpoint, source.endpoints[endpoint]
+        self._key_of = key_of or self._config.key_policy.key_of
         detail = self._config.detail
         self._template = detail.path if detail and any(f.startswith("item.") for f in fields_of(detail.path)) else None
         self._seen: set[str] = set()
@@ -147,7 +163,7 @@ class _Columns:
     def add(self, items: list[Any]) -> None:
         config = self._config
         for item in items:
-            key = config.key_policy.key_of(item)
+            key = check_key(self._key_of(item))
             label = scalar(item, config.label) if config.label else None
             if key in self._seen:
                 raise TornListing(f"the key {key!r} came twice")

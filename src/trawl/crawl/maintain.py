@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from trawl.lake import Folded, Lake, fold
 from trawl.model.errors import ConfigurationError
-from trawl.transport import Clock
+from trawl.transport import Clock, utc_now
 
-from .engine import run_id, utc_now
+from .engine import run_id
 
 
 def maintain(lake: Lake, name: str, *, say: Callable[[str], None] | None = None, clock: Clock = utc_now) -> Folded:

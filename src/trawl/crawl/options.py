@@ -1,15 +1,14 @@
 """What one run is asked to do, checked against its source before the first request."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Literal
 
-from trawl.model.config import SourceConfig, check_base_url
+from trawl.model.config import SourceConfig
 from trawl.model.errors import ConfigurationError
-from trawl.transport import is_private
+from trawl.transport import Rate, base_url_of, pace_of
 
 Mode = Literal["discover", "refresh"]
 
@@ -34,7 +33,7 @@ class CrawlOptions:
     mode: Mode = "refresh"
     base_url: str | None = None
     endpoints: tuple[str, ...] = ()
-    rate: float | Literal["unlimited"] | None = None
+    rate: Rate | None = None
     max_requests: int | None = None
     force: bool = False
     no_cache: bool = False
@@ -65,35 +64,10 @@ def resolve(source: SourceConfig, options: CrawlOptions) -> Target:
     if both := set(options.accept) & set(options.reject):
         raise ConfigurationError(f"{', '.join(sorted(both))}: both accepted and rejected", remedy="choose one")
     base_url = base_url_of(source, options.base_url)
-    rate: float | None
-    if options.rate == "unlimited":
-        if not is_private(base_url):
-            raise ConfigurationError(
-                f"--rate unlimited: {base_url} is a public host",
-                remedy=f"unlimited is for loopback, private and cluster addresses; use a number (here: "
-                f"{source.rate.requests_per_second:g})",
-            )
-        rate = None
-    elif (rate := source.rate.requests_per_second if options.rate is None else options.rate) <= 0:
-        raise ConfigurationError(f"--rate {rate:g} is no rate", remedy="give requests per second, or 'unlimited'")
+    rate, connections = pace_of(source, base_url, options.rate)
     if options.max_requests is not None and options.max_requests < 1:
         raise ConfigurationError(f"--max-requests {options.max_requests} is no budget", remedy="give at least 1")
-    connections = source.rate.connections if rate is not None else max(source.rate.connections, 16)
     return Target(base_url, options.endpoints or tuple(source.endpoints), rate, connections)
-
-
-def base_url_of(source: SourceConfig, flag: str | None) -> str:
-    """A source's address: flag, else TRAWL_SOURCE_<NAME>_BASE_URL, else its own."""
-    variable = f"TRAWL_SOURCE_{source.name.upper()}_BASE_URL"
-    for origin, url in (("--base-url", flag), (variable, os.environ.get(variable))):
-        if url:
-            try:
-                return check_base_url(url)
-            except ValueError as error:
-                raise ConfigurationError(
-                    f"{origin}: {error}", remedy="for example http://127.0.0.1:8000/api/v2"
-                ) from None
-    return source.base_url
 
 
 def check_endpoints(source: SourceConfig, names: Iterable[str], flag: str) -> None:

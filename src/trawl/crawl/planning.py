@@ -26,6 +26,7 @@ from trawl.model.config import SourceConfig, VersionToken
 from trawl.model.errors import BrokenBody, ConfigurationError, Retriable, Skippable
 from trawl.model.keys import scalar
 from trawl.model.version import order_of
+from trawl.sources import SourceCrawler
 from trawl.transport import Client, Clock
 
 from .listing import Absent, Kept, Listed, Listing, Unchanged, list_endpoint
@@ -51,7 +52,7 @@ class Context:
 
     run: str
     started_at: datetime
-    source: SourceConfig
+    crawler: SourceCrawler
     target: Target
     options: CrawlOptions
     lake: SourceLake
@@ -59,6 +60,11 @@ class Context:
     facts: dict[str, Any]
     clock: Clock
     progress: Progress
+
+    @property
+    def source(self) -> SourceConfig:
+        """What the crawler is configured with."""
+        return self.crawler.config_block
 
     @property
     def base(self) -> Snapshot:
@@ -108,8 +114,15 @@ def check_keys(source: SourceConfig, facts: dict[str, Any]) -> None:
             )
 
 
-async def make_plan(context: Context, client: Client) -> Plan | None:
-    """Decide what this run does and store it; None where nothing is to do and nothing was learnt."""
+@dataclass(frozen=True, slots=True)
+class NothingNew:
+    """A run that has nothing to do and learnt nothing; by endpoint, what its listing says all the same: notes, absent."""
+
+    endpoints: dict[str, dict[str, Any]]
+
+
+async def make_plan(context: Context, client: Client) -> Plan | NothingNew:
+    """Decide what this run does and store it."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
     planner = Planner(context.snapshot, context.started_at)
@@ -121,7 +134,7 @@ async def make_plan(context: Context, client: Client) -> Plan | None:
             and await in_thread(_settled, context, planner, token, known, stop=planner.stop)
         ):
             context.progress.say(f"version {token.value}: unchanged and settled, nothing is due")
-            return None
+            return NothingNew({})
         unsettled = await in_thread(planner.unsettled, stop=planner.stop)
         listings = await _list_all(context, client, known, unsettled)
         return await in_thread(_plan, context, client, planner, token, known, listings, stop=planner.stop)
@@ -213,26 +226,31 @@ async def _ask_token(context: Context, client: Client) -> Seen | None:
         None if stored is None else Seen(stored["value"], stored["order"], datetime.fromisoformat(stored["first_seen"]))
     )
     try:
-        response = await client.get(config.path)
-        if response.action is not Action.OK:
-            raise BrokenBody(f"it answers {response.status}")
-        document = parse(response.body)
-        value = scalar(document, config.field)
-        if value is None:
-            raise BrokenBody(f"it has no {config.field!r}")
+        seen = await read_token(client, config)
     except (Retriable, Skippable) as error:
         context.progress.warn(f"the version token {config.path} tells nothing: {error.message}")
         return None
-    order = order_of(scalar(document, config.order)) if config.order else None
-    if known is not None and value == known.value:
+    if known is not None and seen.value == known.value:
         return known
-    if known is not None and _is_older(order, known.order) and not context.options.allow_rollback:
+    if known is not None and _is_older(seen.order, known.order) and not context.options.allow_rollback:
         context.progress.warn(
-            f"the API serves an older deploy ({value}) than the lake holds ({known.value}): what is older is not "
+            f"the API serves an older deploy ({seen.value}) than the lake holds ({known.value}): what is older is not "
             "believed; if the API really went back, use --allow-rollback"
         )
         return known
-    return Seen(value, order, response.at)
+    return seen
+
+
+async def read_token(client: Client, config: VersionToken) -> Seen:
+    """The version token as the API says it now. Raises Retriable or Skippable where it says none."""
+    response = await client.get(config.path)
+    if response.action is not Action.OK:
+        raise BrokenBody(f"it answers {response.status}")
+    document = parse(response.body)
+    value = scalar(document, config.field)
+    if value is None:
+        raise BrokenBody(f"it has no {config.field!r}")
+    return Seen(value, order_of(scalar(document, config.order)) if config.order else None, response.at)
 
 
 def _is_older(order: int | None, known: int | None) -> bool:
@@ -276,7 +294,7 @@ async def _list_all(
             group.create_task(
                 list_endpoint(
                     client,
-                    context.source,
+                    context.crawler,
                     name,
                     known.get(name),
                     conditional=not options.no_cache
@@ -296,7 +314,7 @@ def _plan(
     token: Seen | None,
     known: dict[str, ListingState],
     listings: list[Listing],
-) -> Plan | None:
+) -> Plan | NothingNew:
     options, runs = context.options, context.lake.runs
     endpoints: dict[str, dict[str, Any]] = {name: {"notes": []} for name in context.target.endpoints}
     listed = {listing.endpoint: listing for listing in listings if isinstance(listing, Listed)}
@@ -349,7 +367,7 @@ def _plan(
         }
     facts = _facts(context, token)
     if not files and not held and options.mode == "discover" and facts == context.facts:
-        return None
+        return NothingNew(endpoints)
     plan = Plan(
         run=context.run,
         source=context.source.name,
@@ -364,7 +382,7 @@ def _plan(
         facts=facts,
     )
     if not plan.shards and not files and not held and facts == context.facts:
-        return None
+        return NothingNew(endpoints)
     runs.save_plan(plan, planner)
     return plan
 

@@ -1,5 +1,7 @@
 """Where records are kept: one append-only log per source, in a folder or a bucket, and views over it."""
 
+from .export import FORMATS, Exported, Format, export
+from .history import CHANGES
 from .hosts import HostBoard
 from .lake import Lake, Result
 from .log import LogFile, LogWriter, Snapshot
@@ -9,10 +11,14 @@ from .runs import Outcome, Plan, RunStore, Shard
 from .source import ListingState, SourceLake
 
 __all__ = [
+    "CHANGES",
+    "FORMATS",
     "SHARD_RECORDS",
     "EndpointCount",
     "EndpointRule",
+    "Exported",
     "Folded",
+    "Format",
     "HostBoard",
     "Lake",
     "ListingState",
@@ -27,6 +33,7 @@ __all__ = [
     "Snapshot",
     "SourceLake",
     "Token",
+    "export",
     "fold",
     "listed_table",
 ]

@@ -35,7 +35,10 @@ class HostBoard:
         return None if until is None or until.tzinfo is None else until
 
     def publish(self, until: datetime) -> None:
-        """Tell all runs not to ask before `until`."""
+        """Tell all runs not to ask before `until`, unless they know of a later instant."""
+        known = self.cool_down()
+        if known is not None and known >= until:
+            return
         self._store.put(f"{self._folder}/cool-down.json", json.dumps({"until": until.isoformat()}).encode())
 
     def share(self, run: str, rate: float) -> list[Share]:

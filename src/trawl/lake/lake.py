@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
+from difflib import get_close_matches
 from typing import IO, Any
 
 import duckdb
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from trawl.model.errors import ConfigurationError
 
-from . import views
+from . import history, views
 from .source import SourceLake
 from .sql import connect
 from .store import FAULTS, Store, explain, faults
@@ -68,8 +69,8 @@ class Lake:
                     as_of=as_of,
                     wanted=lambda view: view in words,
                 )
-        known = ", ".join(f"{name}.{view}" for name in names for view in views.NAMES)
-        with _sql_errors(self.url, f"there are: {known or 'no sources yet'}"):
+        known = [f"{name}.{view}" for name in names for view in views.NAMES]
+        with _sql_errors(self.url, sql, known):
             relation = con.sql(sql)
         if relation is None:
             raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
@@ -81,10 +82,32 @@ class Lake:
 
     def records(self, source: str, *, as_of: datetime | None = None) -> "Result":
         """The view `<source>.records` as it is, or was `as_of` an instant."""
-        if source not in self.sources():
-            known = ", ".join(self.sources()) or "none yet"
-            raise ConfigurationError(f"the lake {self.url} holds no source {source!r}", remedy=f"it holds: {known}")
+        self.held(source)
         return self.query(f'FROM "{source}".records', as_of=as_of)
+
+    def held(self, name: str) -> SourceLake:
+        """The part of a source that the lake holds. Raises ConfigurationError for another, with those that there are."""
+        names = self.sources()
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigurationError(
+                f"the lake {self.url} holds no source {name!r}",
+                remedy=f"{hint}it holds: {', '.join(names) or 'none yet'}",
+            )
+        return self.source(name)
+
+    def find(self, source: str, endpoint: str, wanted: str) -> str:
+        """A record's key by its key, or by its label (in any case; one that it once had, if no other has it now).
+
+        Raises ConfigurationError: a label of several names the candidates; where there is none, what is near.
+        """
+        snapshot = self.held(source).log.snapshot()
+        history.check_endpoints(snapshot, source, [endpoint])
+        key = history.find_key(snapshot, endpoint, wanted)
+        if key is None:
+            raise history.nobody(endpoint, wanted, history.near_records(snapshot, endpoint, wanted))
+        return key
 
 
 class Result:
@@ -127,17 +150,40 @@ class Result:
 
 
 @contextmanager
-def _sql_errors(url: str, remedy: str | None = None) -> Iterator[None]:
+def _sql_errors(url: str, sql: str = "", known: list[str] | None = None) -> Iterator[None]:
     """What DuckDB refuses is the question's fault (it may only show while rows are read), unless the lake's is plain."""
     try:
         yield
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
     except duckdb.Error as error:
         fault = explain(error, url)
         if fault.remedy:
             raise fault from None
-        raise ConfigurationError(f"SQL: {str(error).strip()}", remedy=remedy) from None
+        if known is not None:
+            raise _explain(error, sql, known) from None
+        raise ConfigurationError(f"SQL: {_plain(error)}") from None
     except FAULTS as error:
         raise explain(error, url) from None
+
+
+def _explain(error: duckdb.Error, sql: str, known: list[str]) -> ConfigurationError:
+    """What is wrong with a question, and what could have been meant."""
+    remedy = f"there are: {', '.join(known) or 'no sources yet'}"
+    text = _plain(error)
+    named = [view for view in known if view in sql]
+    if isinstance(error, duckdb.BinderException) and named:
+        remedy = f'its columns: trawl query "DESCRIBE {named[0]}"'
+    elif isinstance(error, duckdb.CatalogException) and (missing := re.search(r"Table with name (\S+)", text)):
+        text = text.split("\n")[0]  # DuckDB's own guess is among its inner tables
+        word = next((word for word in re.findall(r"[\w.]+", sql) if word.endswith(missing[1])), missing[1])
+        if near := get_close_matches(word, known, n=1):
+            remedy = f"did you mean {near[0]}? {remedy}"
+    return ConfigurationError(f"SQL: {text}", remedy=remedy)
+
+
+def _plain(error: duckdb.Error) -> str:
+    return str(error).strip()
 
 
 def _runs(source: SourceLake, snapshot: Any) -> pa.Table:

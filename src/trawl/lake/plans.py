@@ -293,7 +293,8 @@ class Planner:
                         WHEN l.key IS NULL AND r.listed AND k.state = '{State.PRESENT}' THEN '{Event.LOST}'
                         ELSE '' END AS event,
                    {verified} AS verified,
-                   checked_at + r.freshness * (0.75 + 0.2 * (hash(coalesce(l.key, k.key)) % 1000) / 1000) <= {now} AS aged,
+                   r.freshness * (0.75 + 0.2 * (hash(coalesce(l.key, k.key)) % 1000) / 1000) AS term,
+                   checked_at + term <= {now} AS aged,
                    (hash(coalesce(l.key, k.key) || {literal(str(self._now.date()))}) % 10000) < {audit * 10000} AS sampled
             FROM seen l FULL JOIN standing k ON l.endpoint = k.endpoint AND l.key = k.key
             JOIN rules r ON r.endpoint = coalesce(l.endpoint, k.endpoint)
@@ -314,7 +315,8 @@ class Planner:
                 WHEN state = '{State.GONE}' THEN 'fresh'
                 WHEN state = '{State.MISSING}' THEN
                     CASE WHEN NOT {force} AND checked_at >= missing_since AND NOT aged THEN 'fresh'
-                         WHEN {force} OR refused_at IS NULL OR refused_at + tombstone_after <= {now} THEN 'missing' ELSE 'fresh' END
+                         WHEN {force} OR refused_at IS NULL OR refused_at + tombstone_after <= {now} OR valid_from + term <= {now}
+                         THEN 'missing' ELSE 'fresh' END
                 WHEN failures > 0 AND (retry_at > {now}) AND NOT {force} THEN 'fresh'
                 WHEN version = 0 THEN 'new'
                 WHEN failures = 0 AND retry_at <= {now} THEN 'stale'

@@ -9,7 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -62,12 +62,19 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one shard came to: its files, and counts by endpoint and result."""
+    """What one shard came to.
+
+    Attributes:
+        results: counts, by endpoint and result.
+        unfetched: records that no budget was left for.
+        told: the paths of children that new documents tell, by child and key.
+    """
 
     shard: int
     files: list[LogFile]
     results: dict[str, dict[str, int]]
     unfetched: int = 0
+    told: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class RunStore:

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trawl.model.canonical import parse
 from trawl.model.errors import LakeError
-from trawl.model.keys import fields_of, fill
+from trawl.model.keys import path_told
 from trawl.model.records import Kind, Op
 
 from .lease import Holder, Lease
@@ -22,6 +23,8 @@ from .runs import RunStore
 from .schema import FILE, NO_ENDPOINT
 from .sql import connect, literal, register_log, rows_of
 from .store import Store, damaged_file
+
+_PAYLOADS = 64  # read at once, each up to some megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,45 +103,21 @@ class SourceLake:
         row = {"op": Op.RUN, "key": run, "valid_from": at, "observed_at": at, "payload": json.dumps(facts)}
         writer.add_table(Kind.RUN, NO_ENDPOINT, _one(row))
 
-    def parent_paths(
-        self, snapshot: Snapshot, run: str, parent: str, template: str, keys: list[str], unknown: list[str]
-    ) -> dict[str, str]:
-        """The paths of children, by key, filled from their parents' records.
-
-        Of `keys` from the records that this run has put; of the `unknown` ones also from the committed ones.
-        A parent without one of the template's fields gives no path.
-        """
-        names = [name for name in fields_of(template) if name.startswith("parent.")]
-        columns = ", ".join(
-            f"json_extract_string(payload, {literal('$.' + name.removeprefix('parent.'))})" for name in names
-        )
+    def told_paths(self, snapshot: Snapshot, parent: str, template: str, keys: list[str]) -> dict[str, str]:
+        """The paths of children, by key, that the newest records of their parents tell."""
         found: dict[str, str] = {}
-        wanted = set(keys)
         with closing(connect()) as con:
-            con.register("wanted", pa.table({"key": pa.array(keys, pa.string())}))
-
-            def read(rows: str) -> None:
-                query = f"SELECT key, {columns} FROM {rows} SEMI JOIN wanted USING (key)"
-                for key, *values in con.execute(query).fetchall():
-                    if all(value is not None for value in values):
-                        found[key] = fill(template, key=key, **dict(zip(names, values, strict=True)))
-
             register_log(con, "log", snapshot)
-            committed = rows_of("log")
-            if unknown:
-                con.register("unknown", pa.table({"key": pa.array(unknown, pa.string())}))
-                read(f"""(SELECT p.key, p.payload FROM {committed} p SEMI JOIN unknown USING (key)
-                          WHERE p.endpoint = {literal(parent)} AND p.kind = 'payload'
-                          QUALIFY row_number() OVER (PARTITION BY p.key ORDER BY p.valid_from DESC) = 1)""")
-            for outcome in self.runs.outcomes(run).values():
-                for file in outcome.files:
-                    if (file.kind, file.endpoint) != (Kind.PAYLOAD, parent):
-                        continue
-                    if wanted.isdisjoint(self.log.read(file, ["key"])["key"].to_pylist()):
-                        continue
-                    for batch in self.log.batches(file, ["key", "payload"]):
-                        con.register("fresh", batch)
-                        read("fresh")
+            con.register("wanted", pa.table({"key": pa.array(keys, pa.string())}))
+            parents = con.sql(f"""
+                SELECT p.key, p.payload FROM {rows_of("log")} p SEMI JOIN wanted USING (key)
+                WHERE p.endpoint = {literal(parent)} AND p.kind = '{Kind.PAYLOAD}'
+                QUALIFY row_number() OVER (PARTITION BY p.key ORDER BY p.valid_from DESC) = 1
+            """)
+            for batch in parents.to_arrow_reader(_PAYLOADS):
+                for key, payload in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    if (path := path_told(parse(payload.encode()), template, key)) is not None:
+                        found[key] = path
         return found
 
     def held_ops(self, files: Sequence[LogFile]) -> dict[str, int]:

@@ -10,8 +10,11 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
+from trawl.model.errors import LakeError
+
 from .log import Snapshot
 from .schema import CONTENT, LOG, STANDING
+from .store import LOST_FILE
 
 _standing = ", ".join(f"s.{field.name}" for field in STANDING)
 _content = ", ".join(f"c.{field.name}" for field in CONTENT)
@@ -39,6 +42,7 @@ def connect(memory: str = "500MB") -> duckdb.DuckDBPyConnection:
     con.execute(f"SET temp_directory = '{tempfile.gettempdir()}/trawl-duckdb'")
     con.execute("SET preserve_insertion_order = false")
     con.execute("SET parquet_metadata_cache = true")  # the log is read several times over, and has many files
+    con.execute("SET enable_progress_bar = false")  # it would print to stdout, where the result goes
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET autoinstall_known_extensions = false")
     return con
@@ -53,12 +57,21 @@ def register_log(con: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot |
     files = [] if snapshot is None else snapshot.local_files()
     if files:
         paths = ", ".join(map(literal, files))
-        con.execute(
-            f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet([{paths}], hive_partitioning = true, "
-            "hive_types = {'kind': VARCHAR, 'endpoint': VARCHAR}, union_by_name = false)"
-        )
+        try:
+            con.execute(
+                f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet([{paths}], hive_partitioning = true, "
+                "hive_types = {'kind': VARCHAR, 'endpoint': VARCHAR}, union_by_name = false)"
+            )
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise unreadable(error) from None
     else:
         con.register(name, LOG.empty_table() if snapshot is None else snapshot.dataset())
+
+
+def unreadable(error: duckdb.Error) -> LakeError:
+    """The LakeError for a file of the log that is missing or damaged."""
+    text = " ".join(str(error).split(" LINE ")[0].split())
+    return LakeError(f"a file of the log cannot be read: {text}", remedy=LOST_FILE)
 
 
 def rows_of(log: str, as_of: datetime | None = None) -> str:

@@ -265,12 +265,15 @@ def explain(error: Exception, url: str) -> LakeError:
 
 def damaged_file(path: str) -> LakeError:
     """A file of the log that is not what was committed."""
-    return LakeError(f"a file of the log is gone or damaged: {path}", remedy=_ANEW)
+    return LakeError(f"a file of the log is gone or damaged: {path}", remedy=LOST_FILE)
 
 
 _NOISE = re.compile(r"\x1b\[[0-9;]*m|\s0: <unknown>.*| Debug source:.*", re.DOTALL)
 _FILE = re.compile(r"(?:/[^'\":]*)?kind=[^'\":]*\.parquet")
-_ANEW = "put it back from a backup, or crawl into a new lake: what the API still has comes again"
+LOST_FILE = (
+    "trawl check --live names every such file; put it back from a backup, or crawl into a new lake: what the API still "
+    "has comes again"
+)
 
 
 _KNOWN_FAULTS = (
@@ -290,8 +293,8 @@ _KNOWN_FAULTS = (
         "the storage does not answer",
         "check AWS_ENDPOINT_URL and that the server runs",
     ),
-    ("No table metadata or protocol", "the first entry of the log (_delta_log) is damaged", _ANEW),
-    ("Json error", "an entry of the log (_delta_log) is damaged", _ANEW),
+    ("No table metadata or protocol", "the first entry of the log (_delta_log) is damaged", LOST_FILE),
+    ("Json error", "an entry of the log (_delta_log) is damaged", LOST_FILE),
     ("Not a directory", "there is a file in the way", "choose another folder with --lake"),
     ("File exists", "there is a file in the way", "choose another folder with --lake"),
 )

@@ -57,13 +57,14 @@ def classify(status: int) -> Action:
 def retry_after(value: str | None, now: datetime, limit: timedelta) -> timedelta | None:
     """The wait that a Retry-After header asks for, at most `limit`.
 
-    None for no, negative, past or unreadable ones.
+    A part of a second, which no standard knows, counts. None for no, negative, past or unreadable ones.
     """
     if not value:
         return None
     text = value.strip()
-    if (seconds := _seconds(text)) is not None:
-        wait = timedelta(seconds=seconds)
+    whole, point, part = text.partition(".")
+    if (seconds := _seconds(whole)) is not None and (not point or _seconds(part) is not None):
+        wait = timedelta(seconds=seconds, microseconds=int(f"{part:0<6.6}"))
     else:
         try:
             until = parsedate_to_datetime(text)

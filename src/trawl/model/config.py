@@ -412,6 +412,15 @@ class SourceConfig(_Strict):
         return self
 
     @cached_property
+    def told(self) -> dict[str, dict[str, str]]:
+        """By parent, the children whose path its document tells, with the path's template."""
+        found: dict[str, dict[str, str]] = {}
+        for name, endpoint in self.endpoints.items():
+            if endpoint.parent is not None and endpoint.detail is not None and "{parent." in endpoint.detail.path:
+                found.setdefault(endpoint.parent, {})[name] = endpoint.detail.path
+        return found
+
+    @cached_property
     def levels(self) -> tuple[tuple[str, ...], ...]:
         """The endpoints in the order in which they can be crawled: parents before their children."""
         depth: dict[str, int] = {}

@@ -1,6 +1,7 @@
 """The contract of an endpoint: what a document must look like to be believed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -56,6 +57,29 @@ class Contract(BaseModel):
                 raise BrokenBody(f"contract: the field {path!r} is {found}, not {wanted}")
         if self.key is not None and scalar(value, self.key) != key:
             raise BrokenBody(f"contract: the field {self.key!r} is not the record's key {key!r}")
+
+    def findings(self, value: Any, key: str) -> Iterator["Finding"]:
+        """What the contract asks for and what stands there, in the order in which `check` looks."""
+        yield Finding("", self.type, json_type(value), self.type in {"any", json_type(value)})
+        for path, accepted, wanted in self._checks:
+            try:
+                found = json_type(dig(value, path))
+            except KeyError:
+                found = None
+            yield Finding(path, wanted, found, found in accepted)
+        if self.key is not None:
+            own = scalar(value, self.key)
+            yield Finding(self.key, f"the key {key}", own, own == key)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One demand of a contract: the field's path (empty: the document), what is wanted there and what is found."""
+
+    path: str
+    wanted: str
+    found: str | None
+    ok: bool
 
 
 def json_type(value: Any) -> str:

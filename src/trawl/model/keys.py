@@ -44,6 +44,16 @@ class KeyPolicy:
         return match[1]
 
 
+def check_key(key: object) -> str:
+    """What is given as a key, if it can be one: text that is not empty and that a file or URL can hold.
+
+    Raises TornListing.
+    """
+    if not isinstance(key, str) or not key or not (key.isascii() or not _SURROGATE.search(key)):
+        raise TornListing(f"{key!r} is no key: a key is a text, and not empty")
+    return key
+
+
 def scalar(item: Any, field: str) -> str | None:
     """A field's text: strings and integers as they are (0 and -1 too).
 
@@ -74,6 +84,13 @@ def fill(template: str, **values: str | None) -> str:
     if whole:
         return values[whole[1]] or _DOT
     return _FIELD.sub(lambda found: _segment(values[found[1]] or ""), template)
+
+
+def path_told(parent: Any, template: str, key: str) -> str | None:
+    """The path of a child (with its parent's key) that stands in its parent's document; None where it does not."""
+    names = [name for name in fields_of(template) if name.startswith("parent.")]
+    values = {name: scalar(parent, name.removeprefix("parent.")) for name in names}
+    return None if None in values.values() else fill(template, key=key, **values)
 
 
 def _segment(value: str) -> str:

@@ -1,6 +1,7 @@
 """Small readable values of configuration: durations, and dotted paths into JSON."""
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any
@@ -64,6 +65,18 @@ def dig(value: Any, path: str) -> Any:
             raise KeyError(path)
         value = found
     return value
+
+
+def each(value: Any, path: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every (object, field) that a path leads to, through any lists on the way."""
+    if isinstance(value, list):
+        for item in value:
+            yield from each(item, path)
+    elif isinstance(value, dict) and path[0] in value:
+        if len(path) == 1:
+            yield value, path[0]
+        else:
+            yield from each(value[path[0]], path[1:])
 
 
 def is_whole(number: Decimal) -> bool:

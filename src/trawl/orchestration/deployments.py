@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from trawl.model.names import slug_of
+
 __all__ = ["MANAGED", "Deployment", "Schedule", "SourceSettings", "deployments_of"]
 
 MANAGED = "managed-by:trawl"
@@ -60,7 +62,7 @@ def deployments_of(sources: Iterable[tuple[str, SourceSettings]]) -> list[Deploy
             "parameters": {"sources": [source]} | ({} if settings.rate is None else {"rate": settings.rate}),
             "tags": [MANAGED, f"source:{source}"],
         }
-        slug = source.replace("_", "-")
+        slug = slug_of(source)
         made += [
             Deployment(
                 name=f"discover-{slug}",

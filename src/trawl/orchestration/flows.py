@@ -13,7 +13,8 @@ from prefect.states import Completed, Failed
 import trawl
 from trawl.crawl import CrawlOptions, Report, crawl
 from trawl.model.errors import TrawlError
-from trawl.sources import load_source, source_names
+from trawl.model.names import slug_of
+from trawl.sources import create_crawler, source_names
 
 __all__ = ["discover", "refresh"]
 
@@ -94,10 +95,10 @@ async def run_each(sources: Sequence[str] | None, options: CrawlOptions) -> Stat
 async def run_one(name: str, options: CrawlOptions) -> Report:
     """Crawl one source and show its report."""
     log = get_run_logger()
-    source = await asyncio.to_thread(load_source, name)
+    crawler = await create_crawler(name)
     lake = await asyncio.to_thread(trawl.open, os.environ.get("TRAWL_LAKE", "lake"))
     log.info("%s of %s begins", options.mode, name)
-    report = await crawl(source, lake, options)
+    report = await crawl(crawler, lake, options)
     log.info(
         "%s of %s: %s after %s requests in %.1f s (%s new, %s changed)",
         options.mode,
@@ -109,7 +110,7 @@ async def run_one(name: str, options: CrawlOptions) -> Report:
         report.total("changed"),
     )
     await acreate_markdown_artifact(
-        key=f"{options.mode}-{name.replace('_', '-')}",
+        key=f"{options.mode}-{slug_of(name)}",
         markdown=as_markdown(report.to_dict()),
         description=f"What the last {options.mode} of {name} did",
     )

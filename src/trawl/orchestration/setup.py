@@ -36,6 +36,7 @@ from prefect.utilities.callables import parameter_schema
 from pydantic import Field, ValidationError
 
 from trawl.model.errors import ConfigurationError
+from trawl.model.names import public_calls_name
 from trawl.orchestration.deployments import (
     MANAGED,
     Deployment,
@@ -89,7 +90,7 @@ async def apply(settings: Settings) -> None:
         await make_pool(client, settings.pool)
         await make_queues(client, settings.pool.name, settings.queues)
         for source, of_source in settings.sources.items():
-            await make_limit(client, f"{source.replace('_', '-')}-public-calls", of_source.public_calls)
+            await make_limit(client, public_calls_name(source), of_source.public_calls)
         wanted = deployments_of(settings.sources.items())
         existing = await managed_deployments(client)
         for deployment in wanted:

@@ -5,21 +5,14 @@ Anything that misbehaves on purpose wraps it, as ASGI middleware does; the appli
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from trawl.replica.answers import Answer, Headers, Receive, Scope, Send, content, matches, reply
 from trawl.replica.catalogue import PREFIX, Catalogue, Document, as_document
 from trawl.replica.paging import page, window
 from trawl.replica.stats import Stats
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-Answer = tuple[int, Headers, bytes]
 
 DEPLOYED_ENDPOINTS = frozenset(
     {
@@ -73,14 +66,13 @@ class ReplicaApp:
         method = scope["method"]
         status, headers, body = await self._answer(method, scope)
         self.stats.answered(status)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+        await reply(send, (status, headers, b"" if method == "HEAD" else body))
 
     async def _answer(self, method: str, scope: Scope) -> Answer:
         if method not in {"GET", "HEAD"}:
             return _NOT_ALLOWED
         path = scope["path"].lower()
-        below = _below_prefix(path)
+        below = below_prefix(path)
         if below is None:
             return _NO_SUCH_ROUTE
         catalogue, routes, headers = self._serving
@@ -107,7 +99,7 @@ async def _at_once(function: Callable[..., bytes], *args: Any) -> bytes:
     return function(*args)
 
 
-def _below_prefix(path: str) -> str | None:
+def below_prefix(path: str) -> str | None:
     """The path below /api/v2 without outer slashes; None if it lies elsewhere or has empty segments."""
     if path in {PREFIX, f"{PREFIX}/"}:
         return ""
@@ -131,29 +123,16 @@ def _success_headers(catalogue: Catalogue) -> Headers:
 def _success(document: Document, common: Headers, scope: Scope) -> Answer:
     headers = [*common, (b"etag", document.etag)]
     for name, value in scope["headers"]:
-        if name == b"if-none-match" and _matches(value, document.etag):
+        if name == b"if-none-match" and matches(value, document.etag):
             return 304, headers, b""
-    headers += _content(b"application/json; charset=utf-8", document.body)
+    headers += content(b"application/json; charset=utf-8", document.body)
     return 200, headers, document.body
-
-
-def _matches(if_none_match: bytes, etag: bytes) -> bool:
-    """Weak comparison with a list of ETags: W/ does not count; `*` matches whatever exists."""
-    if if_none_match == etag:
-        return True
-    opaque = etag.removeprefix(b"W/")
-    tags = (tag.strip() for tag in if_none_match.split(b","))
-    return any(tag == b"*" or tag.removeprefix(b"W/") == opaque for tag in tags)
-
-
-def _content(kind: bytes, body: bytes) -> Headers:
-    return [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
 
 
 def _error(status: HTTPStatus, *headers: tuple[bytes, bytes]) -> Answer:
     document = as_document(status.phrase.encode())
-    content = _content(b"text/plain; charset=utf-8", document.body)
-    return int(status), [*_CORS, *headers, (b"etag", document.etag), *content], document.body
+    described = content(b"text/plain; charset=utf-8", document.body)
+    return int(status), [*_CORS, *headers, (b"etag", document.etag), *described], document.body
 
 
 _NOT_FOUND = _error(HTTPStatus.NOT_FOUND, _RELAYED)

@@ -3,13 +3,15 @@
 import contextlib
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trawl.model.errors import ConfigurationError
-from trawl.replica.app import ASGIApp
+from trawl.replica.answers import HANG_UP, ASGIApp
 from trawl.replica.catalogue import PREFIX
 
 _GRACE_SECONDS = 2
@@ -45,6 +47,22 @@ def running(app: ASGIApp) -> Iterator[str]:
             thread.join()
 
 
+class _Protocol(HttpToolsProtocol):
+    """HTTP whose applications may end the connection in the middle of everything (`answers.hang_up`)."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {HANG_UP: self._hang_up}  # type: ignore[dict-item]
+
+    def _hang_up(self, *, reset: bool) -> None:
+        if reset:
+            linger = struct.pack("ii", 1, 0)  # for no time: what is not sent is dropped, and the peer is told
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which says when it is ready and ends on a signal without raising it again."""
 
@@ -52,7 +70,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 access_log=False,

@@ -1,5 +1,23 @@
-"""The sources that Trawl knows, and how to describe others."""
+"""The sources that Trawl knows, and how to describe others: in YAML or, where that cannot say it, in Python."""
 
-from .registry import load_source, parse_source, source_names
+from .configured import ConfigLoader, PokeApiCrawler, YamlCrawler, with_document
+from .crawler import Batch, Item, SourceCrawler, Validators
+from .reading import parse_source
+from .registry import create_crawler, get_crawler, load_source, register, source_names
 
-__all__ = ["load_source", "parse_source", "source_names"]
+__all__ = [
+    "Batch",
+    "ConfigLoader",
+    "Item",
+    "PokeApiCrawler",
+    "SourceCrawler",
+    "Validators",
+    "YamlCrawler",
+    "create_crawler",
+    "get_crawler",
+    "load_source",
+    "parse_source",
+    "register",
+    "source_names",
+    "with_document",
+]

@@ -1,159 +1,157 @@
-"""The sources that are known by name, and the reading of source files."""
+"""The sources that are known by name: those that ship with Trawl, those that packages offer, and those of this process."""
 
+import asyncio
 import os
+import re
+from collections.abc import Callable
 from difflib import get_close_matches
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
-import yaml
-from pydantic import ValidationError
+from trawl.model.config import NAME, SourceConfig
+from trawl.model.errors import ConfigurationError, TrawlError
 
-from trawl.model.config import SourceConfig
-from trawl.model.errors import ConfigurationError
+from .configured import ConfigLoader, PokeApiCrawler, YamlCrawler
+from .crawler import SourceCrawler
+from .reading import parse_source, read_source
 
-_DESCRIBED = "docs/sources.md describes every key"
+GROUP = "trawl.sources"
+"""The entry points with which a package offers sources: `name = "package.module:Class"`."""
+
+Factory = Callable[[], SourceCrawler]
+
+_registered: dict[str, Factory] = {}
+_members = tuple(name for name in vars(SourceCrawler) if not name.startswith("_"))
+
+
+def register(name: str, factory: Factory) -> None:
+    """Make a source known by its name, in this process. `factory` is its class, or any function that makes one.
+
+    A name's last registration holds, before what ships with Trawl.
+
+    >>> register("pokeapi", PokeApiCrawler)
+    """
+    if not re.fullmatch(NAME, name):
+        raise ConfigurationError(f"{name!r} is no name of a source", remedy="use lower-case letters, digits and '_'")
+    _registered[name] = factory
 
 
 def source_names() -> list[str]:
-    """The sources that ship with Trawl."""
-    names = (item.name for item in files(__package__).iterdir())
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+    """The names that `get_crawler` knows. An offered source may still turn out to be broken when it is asked for."""
+    return sorted({*_registered, *_shipped(), *(offer.name for offer in entry_points(group=GROUP))})
+
+
+def get_crawler(name: str | os.PathLike[str]) -> SourceCrawler:
+    """A new crawler of a registered source, or of a YAML file.
+
+    Raises ConfigurationError: for an unknown name with the known ones, for a file with the path, the value and what
+    would be right, for a broken offer with the package that makes it.
+    """
+    text = os.fspath(name)
+    factory = _factory_of(text)
+    return YamlCrawler(read_source(Path(text))) if factory is None else _made(text, factory)
+
+
+async def create_crawler(name: str, load_config: ConfigLoader | None = None) -> SourceCrawler:
+    """As `get_crawler`, for flows: with the configuration in the source's block, where there is one."""
+    crawler = await asyncio.to_thread(get_crawler, name)
+    return await crawler.configured(load_config) if isinstance(crawler, YamlCrawler) else crawler
 
 
 def load_source(name: str | os.PathLike[str]) -> SourceConfig:
-    """A source by its registered name, or from a YAML file.
+    """The configuration of what `get_crawler` gives, for those who only read it."""
+    return get_crawler(name).config_block
 
-    Raises ConfigurationError, which names the file, the path in it, the value, and what would be right.
-    """
-    text = os.fspath(name)
-    if text in source_names():
-        file = files(__package__).joinpath(f"{text}.yaml")
-        return parse_source(file.read_text(encoding="utf-8"), file.name)
+
+def _factory_of(text: str) -> Factory | None:
+    """Where a registered source comes from; None for what names a file."""
+    if text in _registered:
+        return _registered[text]
+    if (shipped := _shipped().get(text)) is not None:
+        return shipped
+    if offers := entry_points(group=GROUP, name=text):
+        return _offered(text, *offers)
     path = Path(text)
-    if path.suffix not in {".yaml", ".yml"} and not path.is_file():
-        near = get_close_matches(text, source_names(), n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ConfigurationError(
-            f"unknown source {text!r}",
-            remedy=f"{hint}known are: {', '.join(source_names())}; or name a YAML file",
-        )
-    try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:  # no text, or no path at all
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"cannot read the source file {text}: {reason}", remedy="check its path") from None
-    return parse_source(content, text)
-
-
-def parse_source(content: str, origin: str) -> SourceConfig:
-    """A source from YAML text; `origin` is how errors call it."""
-    try:
-        data = yaml.load(content, Loader=_Loader)  # noqa: S506  (a SafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = "nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise ConfigurationError(f"{origin}: not YAML: {reason}", remedy=_DESCRIBED) from None
-    if not isinstance(data, dict):
-        raise ConfigurationError(
-            f"{origin}: a source is a mapping with name, base_url and endpoints", remedy=_DESCRIBED
-        )
-    try:
-        return SourceConfig.model_validate(data)
-    except ValidationError as error:
-        raise ConfigurationError(_explain(error, origin), remedy=_DESCRIBED) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice: YAML would quietly take the last."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if (key.tag, key.value) in seen:
-                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
-            seen.add((key.tag, key.value))
-        return node
-
-
-def _explain(error: ValidationError, origin: str) -> str:
-    """One line per fault: file, path, what is wrong, and the value, unless it may be a secret."""
-    faults = error.errors()
-    inherited = {fault["loc"][1:] for fault in faults if fault["loc"][:1] == ("defaults",)}
-    lines: dict[str, None] = {}
-    for fault in faults:
-        loc = fault["loc"]
-        if loc[:1] == ("endpoints",) and loc[2:] in inherited and len(loc) > 2:
-            continue  # said once, where it was written
-        message = _message(fault)
-        value = repr(fault["input"])
-        told = fault["type"] in {"missing", "extra_forbidden"} or isinstance(fault["input"], dict | list)
-        if told or value in message or _HIDDEN.intersection(loc) or "://" in value:
-            lines[f"{origin}: {_path(loc) or 'the source'}: {message}"] = None
-        else:
-            lines[f"{origin}: {_path(loc)}: {message} (it is {value[:80]})"] = None
-    return "\n".join(lines)
-
-
-# What stands there may be a secret that somebody wrote in the wrong place.
-_HIDDEN = frozenset({"credentials", "headers", "params"})
-
-_MESSAGES = {
-    "missing": "is missing",
-    "model_type": "should be a mapping",
-    "dict_type": "should be a mapping",
-    "union_tag_not_found": "needs a `kind`: none, offset, page, cursor or link",
-}
-
-
-def _message(fault: Any) -> str:
-    if fault["type"] == "extra_forbidden":
-        return f"unknown key{_near(fault['loc'])}"
-    text = _MESSAGES.get(fault["type"]) or fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return text.replace("a valid tuple", "a list").replace("a valid ", "a ").replace("a integer", "an integer")
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    """The path as its writer knows it: pydantic puts the kind of a pagination into it, and `[key]`."""
-    return ".".join(
-        str(part)
-        for index, part in enumerate(loc)
-        if loc[max(0, index - 2) : index] != ("list", "pagination") and part != "[key]"
+    if path.suffix in {".yaml", ".yml"} or path.is_file():
+        return None
+    near = get_close_matches(text, source_names(), n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigurationError(
+        f"unknown source {text!r}",
+        remedy=f"{hint}known are: {', '.join(source_names())}; or name a YAML file",
     )
 
 
-def _near(loc: tuple[int | str, ...]) -> str:
-    """The known keys beside a misspelled one."""
-    annotation: Any = SourceConfig
-    for part in loc[:-1]:
-        annotation = _inside(annotation, part)
-    known = [name for option in _options(annotation) for name in getattr(option, "model_fields", ())]
-    near = get_close_matches(str(loc[-1]), known, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known here: {', '.join(known)}" if known else ""
+def _shipped() -> dict[str, Factory]:
+    """A file in this package is a source; one with a class of its own is in its place here."""
+    found: dict[str, Factory] = {}
+    for file in files(__package__).iterdir():
+        name, dot, suffix = file.name.rpartition(".")
+        if (dot, suffix) == (".", "yaml"):
+            found[name] = partial(_from_file, file)
+    return found | {"pokeapi": PokeApiCrawler}
 
 
-def _inside(annotation: Any, part: int | str) -> Any:
-    """The annotation one step further down: a model's field, a mapping's value, or the kind of a union."""
-    options = _options(annotation)
-    for option in options:
-        kind = getattr(option, "model_fields", {}).get("kind")
-        if len(options) > 1 and kind is not None and part in get_args(kind.annotation):
-            return option
-    for option in options:
-        if part in getattr(option, "model_fields", {}):
-            return option.model_fields[part].annotation
-        if get_origin(option) is dict:
-            return get_args(option)[1]
-    return None
+def _from_file(file: Any) -> YamlCrawler:
+    return YamlCrawler(parse_source(file.read_text(encoding="utf-8"), file.name))
 
 
-def _options(annotation: Any) -> list[Any]:
-    """The members of a union without None, else the annotation itself."""
-    if get_origin(annotation) is Annotated:
-        return _options(get_args(annotation)[0])
-    if get_origin(annotation) in {Union, UnionType}:
-        return [found for part in get_args(annotation) if part is not type(None) for found in _options(part)]
-    return [annotation]
+def _offered(name: str, offer: EntryPoint, *others: EntryPoint) -> Factory:
+    """What a package offers under a name. Its fault is its own: other sources are not asked for it."""
+    if others:
+        packages = ", ".join(sorted({_package(each) for each in (offer, *others)}))
+        raise ConfigurationError(
+            f"the source {name!r} is offered more than once, by {packages}", remedy="uninstall all but one"
+        )
+    try:
+        factory = offer.load()
+    except (Exception, SystemExit) as error:
+        raise ConfigurationError(
+            f"the source {name!r} cannot be loaded: {offer.value} of {_package(offer)}: {type(error).__name__}: {error}",
+            remedy="mend or uninstall that package",
+        ) from error
+    if not callable(factory):
+        raise ConfigurationError(
+            f"the source {name!r} is broken: {offer.value} of {_package(offer)} is no class and no function",
+            remedy=f"its entry point in {GROUP!r} must name what makes its crawler",
+        )
+    return factory  # type: ignore[no-any-return]
+
+
+def _package(offer: EntryPoint) -> str:
+    return f"{offer.dist.name} {offer.dist.version}" if offer.dist is not None else "an unknown package"
+
+
+def _made(name: str, factory: Factory) -> SourceCrawler:
+    try:
+        crawler = factory()
+    except TrawlError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"the source {name!r} cannot be made: {type(error).__name__}: {error}",
+            remedy=f"what makes it must work without arguments: {factory!r}",
+        ) from error
+    return _checked(name, crawler)
+
+
+def _checked(name: str, crawler: Any) -> SourceCrawler:
+    """The crawler, if it is one and answers to the name."""
+    if missing := [member for member in _members if not hasattr(crawler, member)]:
+        raise ConfigurationError(
+            f"the source {name!r} is no SourceCrawler: {type(crawler).__name__} has no {', '.join(missing)}",
+            remedy="derive it from trawl.sources.YamlCrawler, which has them all",
+        )
+    if not isinstance(crawler.config_block, SourceConfig):
+        raise ConfigurationError(
+            f"the source {name!r}: its config_block is a {type(crawler.config_block).__name__}, no SourceConfig"
+        )
+    if not crawler.source_name == crawler.config_block.name == name:
+        raise ConfigurationError(
+            f"the source {name!r} calls itself {crawler.source_name!r}, its configuration {crawler.config_block.name!r}",
+            remedy="all three must be the same",
+        )
+    return crawler  # type: ignore[no-any-return]

@@ -1,6 +1,7 @@
 """Credentials, fetched by reference and sent to the source's own origin only."""
 
 import os
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +12,23 @@ from yarl import URL
 from trawl.model.config import Credentials
 from trawl.model.errors import ConfigurationError
 
-SecretLoader = Callable[[str], str]
+SecretLoader = Callable[[str], str | None]
+"""Gives the secret in the block of this name, or None where there is no such block."""
+
+_NONE = frozenset({"", "none", "null", "n/a", "no-key", "not-needed"})
 
 
-def read_secret(credentials: Credentials, load_block: SecretLoader | None = None) -> str:
-    """The secret that a reference names.
+def read_secret(credentials: Credentials | None, load_block: SecretLoader | None = None) -> str | None:
+    """The secret that a reference names. None without one, or where its block is not there or only stands in for one.
 
     Raises ConfigurationError, which names the reference, never the secret.
     """
-    secret = _find_secret(credentials, load_block).strip()
+    if credentials is None or (credentials.block is not None and is_placeholder(credentials.block)):
+        return None
+    found = _find_secret(credentials, load_block)
+    if found is None or (credentials.block is not None and is_placeholder(found)):
+        return None
+    secret = found.strip()
     plain = secret.isascii() or credentials.kind in {"basic", "query"}  # these two encode it
     if not secret or not secret.isprintable() or not plain:
         raise ConfigurationError(
@@ -30,7 +39,13 @@ def read_secret(credentials: Credentials, load_block: SecretLoader | None = None
     return secret
 
 
-def _find_secret(credentials: Credentials, load_block: SecretLoader | None) -> str:
+def is_placeholder(text: str) -> bool:
+    """Whether a block's name, or what it holds, says that there is no secret: nothing, `none`, or a word that is `dummy`."""
+    plain = text.strip().lower().replace("_", "-")
+    return plain in _NONE or "dummy" in re.split(r"[^a-z0-9]+", plain)
+
+
+def _find_secret(credentials: Credentials, load_block: SecretLoader | None) -> str | None:
     if credentials.env is not None:
         secret = os.environ.get(credentials.env)
         if not secret:

@@ -7,7 +7,7 @@ three times still when it sits on aiohttp's transport.
 import asyncio
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -23,7 +23,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from trawl.model.classify import Action, classify, retry_after
-from trawl.model.config import Requests, SourceConfig
+from trawl.model.config import Credentials, Requests, SourceConfig
 from trawl.model.errors import (
     BodyTooLarge,
     BudgetSpent,
@@ -34,8 +34,9 @@ from trawl.model.errors import (
     Unreachable,
 )
 
-from .auth import Credential, SecretLoader, read_secret
-from .pacing import Clock, CoolDown, Pacer
+from .auth import Credential, read_secret
+from .hosts import Rate, base_url_of, pace_of
+from .pacing import Clock, CoolDown, Pacer, utc_now
 
 _MAX_REDIRECTS = 5
 _DOTS = re.compile(r"/(?:%2e|\.)*%2e(?:%2e|\.)*(?=[/?#]|$)", re.IGNORECASE)
@@ -75,6 +76,7 @@ class Client:
         requests_per_second: this process' share of the host's rate; None is unlimited.
         connections: how many requests may be in flight.
         budget: how many requests may be made in all; None is any number.
+        api_key: gives the secret, or None for none; by default what the source's `credentials` refer to.
 
     """
 
@@ -85,7 +87,7 @@ class Client:
     requests_per_second: float | None
     connections: int
     budget: int | None = None
-    load_block: SecretLoader | None = None
+    api_key: Callable[[], str | None] | None = None
     traffic: Traffic = field(default_factory=Traffic)
     _session: aiohttp.ClientSession = field(init=False)
     _proxy: URL | None = field(init=False)
@@ -94,12 +96,32 @@ class Client:
     _slots: asyncio.Semaphore = field(init=False)
     _answered: bool = field(default=False, init=False)
 
+    @classmethod
+    def for_source(
+        cls,
+        source: SourceConfig,
+        *,
+        base_url: str | None = None,
+        rate: Rate | None = None,
+        budget: int | None = None,
+        api_key: Callable[[], str | None] | None = None,
+        clock: Clock = utc_now,
+    ) -> Self:
+        """A client outside of a run, at the source's own pace, with connections and a cool-down of its own.
+
+        >>> async with Client.for_source(source) as client:  # doctest: +SKIP
+        ...     response = await client.get("pokemon/25/")
+
+        Raises ConfigurationError as a run's options do.
+        """
+        address = base_url_of(source, base_url)
+        return cls(source, address, clock, CoolDown(clock), *pace_of(source, address, rate), budget, api_key)
+
     async def __aenter__(self) -> Self:
         credentials = self.source.credentials
-        self._credential = None
-        if credentials is not None:
-            secret = read_secret(credentials, self.load_block)
-            self._credential = Credential(credentials, secret, self.base_url)
+        key = read_secret(credentials) if self.api_key is None else self.api_key()
+        sent_as = credentials or Credentials.model_construct()
+        self._credential = None if key is None else Credential(sent_as, key, self.base_url)
         self._proxy = proxy_for(self.base_url)
         self._session = _session(self.source, self.connections, secure=self.base_url.startswith("https:"))
         self._pacer = Pacer(self.requests_per_second)
@@ -115,6 +137,11 @@ class Client:
         """Go on at another rate: this process' share of the host's has changed."""
         self.requests_per_second = requests_per_second
         await self._pacer.change(requests_per_second)
+
+    @property
+    def keyless(self) -> bool:
+        """Whether the source has `credentials`, and they hold no secret."""
+        return self.source.credentials is not None and self._credential is None
 
     @property
     def spent(self) -> bool:
@@ -219,6 +246,7 @@ class Client:
                     address, headers=signed, allow_redirects=False, proxy=self._proxy
                 ) as answer:
                     self._answered = True
+                    wait = await self._heed(answer)
                     body = await _read(answer, limits)
             except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
                 raise RedirectRefused(f"{url} is no address that can be asked: refused") from None
@@ -227,7 +255,7 @@ class Client:
                     raise Retriable(f"{url}: no complete answer in {limits.timeout * _SLOWEST}") from None
                 raise Retriable(self._hidden(f"{url}: {type(error).__name__}: {error}")) from None
         self.traffic.bytes += len(body)
-        return await self._judge(url, answer, body)
+        return self._judge(url, answer, body, wait)
 
     def _signed(self, address: URL, headers: dict[str, str]) -> tuple[URL, dict[str, str]]:
         return (address, headers) if self._credential is None else self._credential.sign(address, headers)
@@ -243,7 +271,16 @@ class Client:
             if self.cool_down.until is None:
                 return
 
-    async def _judge(self, url: str, answer: aiohttp.ClientResponse, body: bytes) -> Response:
+    async def _heed(self, answer: aiohttp.ClientResponse) -> timedelta | None:
+        """Begin the cool-down that an answer asks for, before its body has come; how long it is."""
+        if classify(answer.status) is not Action.RETRY:
+            return None
+        wait = retry_after(answer.headers.get("retry-after"), self.clock(), self.source.requests.max_retry_after)
+        if wait is not None or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            await self.cool_down.start(wait or timedelta(seconds=1))
+        return wait
+
+    def _judge(self, url: str, answer: aiohttp.ClientResponse, body: bytes, wait: timedelta | None) -> Response:
         action, now = classify(answer.status), self.clock()
         if action is Action.NOT_MODIFIED:
             self.traffic.not_modified += 1
@@ -253,9 +290,6 @@ class Client:
                 remedy="check what `credentials` of the source refers to",
             )
         elif action is Action.RETRY:
-            wait = retry_after(answer.headers.get("retry-after"), now, self.source.requests.max_retry_after)
-            if wait is not None or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-                await self.cool_down.start(wait or timedelta(seconds=1))
             raise Retriable(f"{url}: {answer.status} {answer.reason}", wait=wait)
         return Response(answer.status, action, answer.headers, body, now)
 

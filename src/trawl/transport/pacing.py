@@ -2,11 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from aiolimiter import AsyncLimiter
 
 Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The clock that runs go by unless another is injected."""
+    return datetime.now(UTC)
 
 
 class Pacer:

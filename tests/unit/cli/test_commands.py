@@ -33,17 +33,6 @@ COUNTS = [
 ]
 
 
-@pytest.fixture
-def lake(world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
-    """A lake of machines and moves over two days."""
-    for day in (0, 1):
-        world.day(day)
-        flags = ["--base-url", world.url, "--rate", "unlimited", "--endpoint", "machine", "--endpoint", "move"]
-        assert invoke(["run", "pokeapi", "--lake", str(tmp_path), *flags]) == 0
-    capsys.readouterr()
-    return tmp_path
-
-
 def test_run_json_is_one_object_with_all_counts(
     world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

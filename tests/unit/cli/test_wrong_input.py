@@ -1,12 +1,13 @@
 """What a user gets wrong is found before the first request: the place, the value, the remedy, exit code 2, no traceback."""
 
+import socket
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 
 from tests.conftest import World
-from tests.crawling import run
+from tests.crawling import ask, run
 from trawl.cli.app import invoke
 
 GOOD = """
@@ -79,13 +80,26 @@ def test_a_wrong_source_file_is_named_with_path_and_value(
         (["run", "pokeapi", "--mode", "resfresh"], ["--mode", "refresh"]),
         (["run", "pokeapi", "--lake", "gs://bucket"], ["gs://", "s3://bucket/prefix"]),
         (["run", "pokeapi", "--frce"], ["--frce", "--force"]),
-        (["run"], ["--source"]),
+        (["run"], ["SOURCE"]),
         (["query", "SELECT 1"], ["there is no lake", "trawl run"]),
         (["query", "SELECT 1", "--as-of", "yesterday"], ["--as-of", "yesterday"]),
         (["status", "--lake", "nowhere"], ["there is no lake", "nowhere"]),
+        (["rnu", "pokeapi"], ["rnu", "run"]),
+        (["try", "pokeapi", "pokemn"], ["pokemn", "pokemon"]),
+        (["try", "pokeap", "pokemon"], ["unknown source 'pokeap'", "did you mean 'pokeapi'"]),
+        (["try", "pokeapi", "pokemon-encounters"], ["no list", "KEY"]),
+        (["changes", "pokeapi"], ["there is no lake", "trawl run"]),
+        (["changes", "pokeapi", "--kind", "chnged"], ["--kind", "changed"]),
+        (["history", "pokeapi", "pokemon", "25"], ["there is no lake"]),
+        (["export", "pokeapi", "--format", "xml"], ["--format", "parquet"]),
+        (["completion", "ksh"], ["ksh", "bash"]),
         (["replica"], ["--archive", "--generate"]),
         (["replica", "--generate", "3", "--folder", "x"], ["--folder", "--generate"]),
         (["replica", "--archive", "nothing.tar.zst"], ["nothing.tar.zst"]),
+        (["replica", "--generate", "50", "--fault", "eror=1"], ["eror", "errors", "storm_every", "cache"]),
+        (["replica", "--generate", "50", "--fault", "cut=2"], ["cut", "'2'", "0 to 1"]),
+        (["replica", "--generate", "50", "--fault", "mixed=0.1"], ["mixed", "--before"]),
+        (["replica", "--generate", "50", "--before", "x.tar.zst"], ["--before x.tar.zst", "number"]),
     ],
 )
 def test_a_wrong_word_is_refused_with_what_would_be_right(
@@ -135,6 +149,56 @@ def test_wrong_sql_names_the_views_that_there_are(
 ) -> None:
     run(tmp_path / "lake", world.url, endpoints=("machine",))
     text = refused(capsys, "query", "SELECT nothing FROM pokeapi.recrods")
-    assert "pokeapi.records" in text
+    assert "did you mean pokeapi.records?" in text
+    assert "pokeapi.versions" in text
+    text = refused(capsys, "query", "SELECT lable FROM pokeapi.records")
+    assert "lable" in text
+    assert "DESCRIBE pokeapi.records" in text
+    assert invoke(["query", "DESCRIBE pokeapi.records"]) == 0
+    assert "checked_at" in capsys.readouterr().out
     text = refused(capsys, "history", "pokeapi", "machine", "none-such")
     assert "none-such" in text
+
+
+def test_a_name_that_the_lake_does_not_hold_is_answered_with_those_near_it(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path / "lake", world.url, endpoints=("machine", "move"))
+    label = next(
+        iter(ask(tmp_path / "lake", "SELECT label FROM pokeapi.records WHERE endpoint = 'move' ORDER BY label"))
+    )["label"]
+    for command, words in [
+        (["history", "pokeap", "move", "1"], ["'pokeap'", "did you mean 'pokeapi'"]),
+        (["history", "pokeapi", "mvoe", "1"], ["'mvoe'", "move"]),
+        (["history", "pokeapi", "move", f"{label}x"], [f"'{label}x'", f"({label})"]),
+        (["changes", "pokeap"], ["'pokeap'", "pokeapi"]),
+        (["changes", "pokeapi", "--endpoint", "mvoe"], ["'mvoe'", "move"]),
+        (["changes", "pokeapi", "--since", "yesterday"], ["--since", "yesterday", "24h"]),
+        (["export", "pokeapi", "--endpoint", "mvoe"], ["'mvoe'", "move"]),
+        (["export", "pokeap"], ["'pokeap'", "pokeapi"]),
+    ]:
+        text = refused(capsys, *command)
+        assert all(word in text for word in words), text
+
+
+def test_a_port_in_use_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = refused(capsys, "replica", "--generate", "30", "--port", str(port))
+    assert f"port {port}" in text
+    assert "0 takes any" in text
+
+
+def test_what_nobody_foresaw_is_one_line_and_where_to_report_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lake/pokeapi").mkdir(parents=True)
+    monkeypatch.setattr("trawl.cli.status.pending_holds", lambda _: 1 / 0)
+    assert invoke(["status"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ZeroDivisionError")
+    assert "issues" in said
+    assert "Traceback" not in said
+    monkeypatch.setenv("TRAWL_DEBUG", "1")
+    assert invoke(["status"]) == 1
+    assert "Traceback" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from tests.crawling import Clock, changes_of, contents, count, run, without_toke
 from trawl.crawl import CrawlOptions, crawl, maintain
 from trawl.lake import Lake
 from trawl.lake.lease import holder_of
-from trawl.model.errors import LeaseHeld, StaleCommit
+from trawl.model.errors import LeaseHeld
 from trawl.replica import changes
 
 
@@ -71,46 +71,6 @@ def test_of_two_runs_at_once_one_wins_and_the_other_says_so(world: World, url: s
     outcomes = asyncio.run(both())
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LeaseHeld", "Report"]
     assert len(contents(url)) == 200
-
-
-def test_a_stale_commit_is_refused(world: World, url: str) -> None:
-    run(url, world.url, endpoints=("machine",))
-    log = Lake(url).source("pokeapi").log
-    base = log.make()
-    run(url, world.url, endpoints=("machine",), force=True)
-    writer = log.writer("zombie", "0")
-    Lake(url).source("pokeapi").write_run(writer, "zombie", Clock()(), {})
-    with pytest.raises(StaleCommit, match="moved on"):
-        log.commit(base, "zombie", writer.close())
-    assert not log.holds("zombie")
-
-
-def test_a_repeated_commit_changes_nothing(world: World, url: str) -> None:
-    run(url, world.url, endpoints=("machine",))
-    source = Lake(url).source("pokeapi")
-    base = source.log.make()
-    writer = source.log.writer("again", "0")
-    source.write_run(writer, "again", Clock()(), {})
-    files = writer.close()
-    source.log.commit(base, "again", files)
-    committed = source.log.make()
-    source.log.commit(committed, "again", files)
-    source.log.commit(base, "again", files)
-    assert source.log.make().version == committed.version == base.version + 1
-
-
-def test_a_lease_runs_out_and_is_taken_over(world: World, url: str) -> None:
-    clock = Clock()
-    lake = Lake(url)
-    lake.store.make()
-    old = lake.source("pokeapi").lease("old", clock)
-    old.take()
-    clock.move(seconds=61)
-    new = lake.source("pokeapi").lease("new", clock)
-    new.take()
-    new.release()
-    assert lake.source("pokeapi").holder(clock()) is None
-    old.release()
 
 
 def dead_holder(**changes: Any) -> dict[str, Any]:

@@ -36,9 +36,19 @@ def test_what_is_no_status_goes_to_quarantine(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("1", 1), (" 30 ", 30), ("0000000000000005", 5), ("600", 600), ("601", 600), ("9" * 5_000, 600)],
+    [
+        ("1", 1),
+        (" 30 ", 30),
+        ("1.5", 1.5),
+        ("0.0000019", 1e-6),
+        ("2." + "9" * 50, 2.999999),
+        ("0000000000000005", 5),
+        ("600", 600),
+        ("601", 600),
+        ("9" * 5_000, 600),
+    ],
 )
-def test_seconds_are_honoured_up_to_the_limit(value: str, seconds: int) -> None:
+def test_seconds_are_honoured_up_to_the_limit(value: str, seconds: float) -> None:
     assert retry_after(value, NOW, LIMIT) == timedelta(seconds=seconds)
 
 
@@ -65,7 +75,27 @@ def test_a_negative_retry_after_is_refused(value: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, "", " ", "0", "soon", "1.5", "1e3", "²", "٣", "0x10", "5, 5", "Mon", "1 2 3 4 5", "NaN", "\x00"],
+    [
+        None,
+        "",
+        " ",
+        "0",
+        "0.0",
+        "soon",
+        "1.",
+        ".5",
+        "1.-5",
+        "1.5.5",
+        "1e3",
+        "²",
+        "٣",
+        "0x10",
+        "5, 5",
+        "Mon",
+        "1 2 3 4 5",
+        "NaN",
+        "\x00",
+    ],
 )
 def test_what_is_no_wait_is_refused(value: str | None) -> None:
     assert retry_after(value, NOW, LIMIT) is None

@@ -23,6 +23,23 @@ from trawl.model.diff import diff
         ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}, [("a[0].b", "changed")]),
         ({"a": [1]}, {"a": [1, 1]}, [("a[1]", "added")]),
         ({"a": [1, 1, 2]}, {"a": [2]}, [("a[0]", "removed"), ("a[1]", "removed")]),
+        ([{"name": "x", "n": 1}, {"name": "y"}], [{"name": "y"}, {"name": "x", "n": 2}], [("[x].n", "changed")]),
+        (
+            {"names": [{"name": "Bulba", "language": {"name": "en"}}, {"name": "Bisa", "language": {"name": "de"}}]},
+            {"names": [{"name": "Bulbo", "language": {"name": "en"}}, {"name": "Biso", "language": {"name": "de"}}]},
+            [("names[en].name", "changed"), ("names[de].name", "changed")],
+        ),
+        ([{"stat": {"name": "hp"}, "n": 1}], [{"stat": {"name": "hp"}, "n": 2}], [("[hp].n", "changed")]),
+        (
+            [{"id": 1}, {"id": 2, "n": 1}],
+            [{"id": 2, "n": 2}, {"id": 3}],
+            [("[1]", "removed"), ("[2].n", "changed"), ("[3]", "added")],
+        ),
+        (
+            [{"name": "x"}, {"name": "x", "n": 1}],
+            [{"name": "x", "n": 2}, {"name": "x", "n": 3}],
+            [("[0].n", "added"), ("[1].n", "changed")],
+        ),
         (1, 2, [("the document", "changed")]),
     ],
 )
@@ -32,8 +49,11 @@ def test_differences_are_named_by_path_and_kind(old: object, new: object, said: 
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(0, 3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
-    max_leaves=6,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "id", "name"]), inner | st.sampled_from(["x", "y"]), max_size=3)
+    ),
+    max_leaves=8,
 )
 
 

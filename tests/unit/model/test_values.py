@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trawl.model.values import dig, format_duration, parse_duration
+from trawl.model.values import dig, each, format_duration, parse_duration
 
 CENTURY = timedelta(days=36_525)
 
@@ -89,3 +89,9 @@ def test_dig_goes_through_objects_and_lists() -> None:
 def test_dig_says_where_there_is_nothing(path: str) -> None:
     with pytest.raises(KeyError):
         dig({"a": [{"b": 1}, 2]}, path)
+
+
+def test_each_finds_every_place_through_lists() -> None:
+    value = {"a": [{"b": 1}, [{"b": 2}], {"c": 3}, 4]}
+    assert [holder[field] for holder, field in each(value, ("a", "b"))] == [1, 2]
+    assert list(each([], ("a",))) == list(each(None, ("a",))) == []

@@ -101,3 +101,30 @@ def test_a_file_of_other_bytes_is_refused_unseen(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no text") as caught:
         read_secret(Credentials(file=str(tmp_path / "token")))
     assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["none", "None", " NONE ", "null", "dummy", "dummy-key", "pokeapi_dummy_key", "n/a", "not-needed", "no_key"]
+)
+def test_a_block_that_only_stands_in_for_one_holds_no_secret_by_its_name_or_by_its_content(name: str) -> None:
+    def never(block: str) -> str:
+        raise AssertionError(block)
+
+    assert read_secret(Credentials(block=name)) is None
+    assert read_secret(Credentials(block=name), never) is None
+    assert read_secret(Credentials(block="pokeapi-api-key"), lambda _: name) is None
+
+
+@pytest.mark.parametrize("secret", ["dummyx1", "xdummy", "nonesuch", "k-none", "0", "null0"])
+def test_a_real_secret_is_not_taken_for_a_placeholder(secret: str) -> None:
+    assert read_secret(Credentials(block="pokeapi-api-key"), lambda _: secret) == secret
+
+
+def test_a_block_that_is_not_there_holds_no_secret_and_no_credentials_are_none() -> None:
+    assert read_secret(Credentials(block="pokeapi-api-key"), lambda _: None) is None
+    assert read_secret(None) is None
+
+
+def test_what_stands_in_a_variable_is_sent_whatever_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "none")
+    assert read_secret(Credentials(env="API_TOKEN")) == "none"

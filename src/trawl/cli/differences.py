@@ -1,0 +1,36 @@
+"""Differences between two documents, a line each."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.markup import escape
+
+from trawl.model.diff import Difference
+
+from .common import line_width, out, shorten
+
+_MARKS = {"added": "[green]+", "removed": "[red]-", "changed": "[yellow]~", "reordered": "[dim]="}
+_LEAST = 24  # characters of a value, however long its path is
+
+
+def show_differences(differences: Sequence[Difference], *, limit: int, indent: str = "  ") -> None:
+    """Print the first differences; values are cut to the line."""
+    for item in differences[:limit]:
+        room = line_width() - len(indent) - len(item.path) - len("~ : ")
+        match item.kind:
+            case "added":
+                text = _value(item.new, room)
+            case "removed":
+                text = _value(item.old, room)
+            case "changed":
+                text = " -> ".join(_value(value, (room - len(" -> ")) // 2) for value in (item.old, item.new))
+            case _:
+                text = "another order"
+        out.print(f"{indent}{_MARKS[item.kind]} {escape(item.path)}[/]: {escape(text)}")
+    if len(differences) > limit:
+        out.print(f"{indent}[dim]and {len(differences) - limit:,} more differences[/]")
+
+
+def _value(value: Any, room: int) -> str:
+    return shorten(json.dumps(value, ensure_ascii=False, default=str), max(room, _LEAST))

@@ -1,0 +1,139 @@
+"""`trawl try`: one request, explained."""
+
+import os
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.markup import escape
+
+from trawl.crawl import CrawlOptions, Probe, count_of, probe
+from trawl.crawl.probe import Asked, ListFacts, RecordFacts
+from trawl.sources import load_source
+
+from .common import JsonOption, LakeOption, line_width, open_lake, out, print_facts, print_json, run_async, shorten
+from .differences import show_differences
+
+_DIFFERENCES = 12
+_GOOD = {"ok", "not modified"}
+
+
+def try_(
+    source: str,
+    endpoint: str,
+    key: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    /,
+    *,
+    base_url: str | None = None,
+    lake: LakeOption = None,
+    json_output: JsonOption = False,
+) -> int:
+    """Ask for one list or one record, and explain the answer and what a crawl would do with it. Writes nothing.
+
+    ```
+    trawl try pokeapi pokemon
+    trawl try pokeapi pokemon pikachu
+    trawl try ./my-api.yaml users
+    ```
+
+    Parameters
+    ----------
+    source
+        A registered source or a YAML file, also one that is not finished.
+    endpoint
+        One of its endpoints.
+    key
+        A record's key or label; without one, the list is asked for.
+    base_url
+        Takes the place of the source's own address.
+    """
+    config = load_source(source)
+    found_lake = open_lake(lake)
+    found = run_async(probe(config, endpoint, key, found_lake, CrawlOptions(base_url=base_url)))
+    if (lake or os.environ.get("TRAWL_LAKE")) and not found_lake.store.exists:
+        found.notes.append(f"there is no lake at {found_lake.url}: nothing to compare with")
+    if json_output:
+        print_json(found.to_dict())
+    else:
+        _show(found)
+    return 0 if found.ok else 1
+
+
+def _show(found: Probe) -> None:
+    for asked in found.requests:
+        _show_request(asked)
+    for note in found.notes:
+        out.print(f"[dim]note:[/] {escape(note)}")
+    if found.listing is not None:
+        _show_list(found.listing)
+    if found.record is not None:
+        _show_record(found.record)
+    for problem in found.problems:
+        out.print(f"[bold red]problem:[/] {escape(problem.message)}")
+        out.print(f"  [bold]change:[/] {escape(problem.remedy)}")
+    if found.ok:
+        out.print("[bold green]ok:[/] a crawl can use this")
+
+
+def _show_request(asked: Asked) -> None:
+    out.print(f"[bold]GET {escape(asked.url)}[/]")
+    facts: list[tuple[str, str]] = []
+    facts.append(("why", escape(asked.why)))
+    colour = "green" if asked.action in _GOOD else "red"
+    if asked.status is None:
+        facts.append(("answer", f"[red]{escape(asked.meaning)}[/]"))
+    else:
+        size = f"{asked.seconds * 1000:.0f} ms, {count_of(asked.bytes, 'byte')}"
+        facts.append(("answer", f"[{colour}]{asked.status} {asked.action}[/] [dim]({size})[/]: {asked.meaning}"))
+    for name, value in asked.headers.items():
+        hint = _hint(name)
+        facts.append((name, escape(value) + (f" [dim]({hint})[/]" if hint else "")))
+    print_facts(facts)
+
+
+def _hint(name: str) -> str:
+    """What a header is good for, where not everybody knows."""
+    return {
+        "etag": "asked for again with If-None-Match: 304 where nothing changed",
+        "last-modified": "asked for again with If-Modified-Since: 304 where nothing changed",
+        "age": "seconds that a cache has held this answer",
+        "retry-after": "how long the API asks to be left alone",
+    }.get(name, "" if name in _PLAIN else "which version of the API answered")
+
+
+_PLAIN = {"content-type", "content-encoding", "cache-control", "link", "location"}
+
+
+def _show_list(listing: ListFacts) -> None:
+    out.print("[bold]list[/]")
+    facts: list[tuple[str, str]] = []
+    counted = "" if listing.count is None else f" of {listing.count:,} that the API counts"
+    facts.append(("items", f"{listing.items:,}{counted}"))
+    mark = "[green]verified[/]" if listing.verified else "[yellow]not verified[/]"
+    facts.append(("listing", f"{mark}: {escape(listing.note)}" if listing.note else mark))
+    facts.append(("snapshot", "one answer, so one moment" if listing.complete else "[yellow]several answers[/]"))
+    for index, (key, label) in enumerate(listing.keys):
+        facts.append(("" if index else "first keys", escape(key) + (f" [dim]{escape(label)}[/]" if label else "")))
+    print_facts(facts)
+
+
+def _show_record(record: RecordFacts) -> None:
+    out.print(f"[bold]record {escape(record.key)}[/]" + (f" {escape(record.label)}" if record.label else ""))
+    facts: list[tuple[str, str]] = []
+    for index, finding in enumerate(record.contract):
+        mark = "[green]ok[/]" if finding.ok else "[red]broken[/]"
+        where = escape(finding.path) or "the document"
+        found = "missing" if finding.found is None else escape(finding.found)
+        wanted = "" if finding.ok else f", not {escape(finding.wanted)}"
+        found = escape(finding.wanted) if finding.ok and finding.wanted.startswith("the key ") else found
+        facts.append(("" if index else "contract", f"{mark} {where} is {found}{wanted}"))
+    hashes = {"bytes": record.byte_hash, "canonical": record.canonical_hash, "semantic": record.semantic_hash}
+    facts.append(("hashes", ", ".join(f"{name} {digest[:12]}" for name, digest in hashes.items())))
+    lists = ", ".join(f"{path} {number:,}" for path, number in record.unordered.items())
+    none = "[dim]none of the declared lists stands here[/]"
+    facts.append(("unordered", escape(shorten(lists, 4 * line_width())) if lists else none))
+    if record.version:
+        facts.append(("lake", f"version {record.version}, {record.state}"))
+    if record.verdict:
+        facts.append(("verdict", f"[bold]{record.verdict}[/]: {escape(record.meaning)}"))
+    print_facts(facts)
+    show_differences(record.differences, limit=_DIFFERENCES)

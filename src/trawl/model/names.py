@@ -1,0 +1,16 @@
+"""What things outside of Trawl are called after a source: a source's name has `_`, most other names only `-`."""
+
+
+def slug_of(source: str) -> str:
+    """A source's name where only letters, digits and `-` may stand. Two sources never share one."""
+    return source.replace("_", "-")
+
+
+def config_block_name(source: str) -> str:
+    """The Prefect block that may hold a source's configuration."""
+    return f"{slug_of(source)}-source-config"
+
+
+def public_calls_name(source: str) -> str:
+    """The Prefect limit whose slots are a source's requests in flight, over all runs."""
+    return f"{slug_of(source)}-public-calls"

@@ -1,0 +1,157 @@
+"""The source that its configuration describes: what the engine runs, and what a source in Python starts from."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any, ClassVar, Self
+
+from multidict import CIMultiDict
+
+from trawl.model.canonical import parse, text
+from trawl.model.classify import Action
+from trawl.model.config import SourceConfig
+from trawl.model.errors import ConfigurationError, Skippable, TornListing
+from trawl.model.filenames import safe_name
+from trawl.model.keys import fields_of, fill
+from trawl.model.names import config_block_name, public_calls_name
+from trawl.model.pagination import first_page, next_page, read_page
+from trawl.transport import Client, Response
+from trawl.transport.auth import SecretLoader, read_secret
+
+from .crawler import Batch, Item, Validators
+from .reading import parse_source
+
+ConfigLoader = Callable[[str], Awaitable[SourceConfig | None]]
+"""Gives the configuration that a block of this name holds, or None where there is no such block."""
+
+
+class YamlCrawler:
+    """A `SourceCrawler` that does what its configuration says.
+
+    A source in Python is a subclass with a `description`, and its own `discover_item_ids`, `fetch_item_details`,
+    `get_item_unique_id_from_summary_data` or `get_api_key`, whichever YAML cannot say.
+
+    Attributes:
+        description: the source in YAML, as a text or as a file; what the constructor takes where it is given nothing.
+
+    """
+
+    description: ClassVar[str | Traversable | None] = None
+
+    def __init__(self, config: SourceConfig | None = None) -> None:
+        self._config = self._described() if config is None else config
+
+    @classmethod
+    async def create(cls, load_config: ConfigLoader | None = None) -> Self:
+        """As the constructor, for flows: with the configuration in the source's block, where there is one."""
+        return await (await asyncio.to_thread(cls)).configured(load_config)
+
+    async def configured(self, load_config: ConfigLoader | None) -> Self:
+        """The same source with the configuration in the block `{source_name}-source-config`; itself if there is none.
+
+        Raises ConfigurationError where the block describes another source.
+        """
+        block = config_block_name(self.source_name)
+        config = None if load_config is None else await load_config(block)
+        if config is None:
+            return self
+        if config.name != self.source_name:
+            raise ConfigurationError(
+                f"the block {block} describes the source {config.name!r}, not {self.source_name!r}",
+                remedy="correct the name in it, or delete it: without a block the source's own description holds",
+            )
+        return type(self)(config)
+
+    @property
+    def source_name(self) -> str:
+        return self._config.name
+
+    @property
+    def config_block(self) -> SourceConfig:
+        return self._config
+
+    def get_api_key(self, load_block: SecretLoader | None = None) -> str | None:
+        return read_secret(self._config.credentials, load_block)
+
+    async def discover_item_ids(
+        self, endpoint: str, client: Client, known: Validators | None = None
+    ) -> AsyncIterator[Batch]:
+        config = self._config.endpoints[endpoint].list
+        if config is None:
+            raise ConfigurationError(f"the endpoint {endpoint!r} has no list: it follows its parent's records")
+        request, validators = first_page(endpoint, config), known or Validators()
+        asked: set[str] = set()
+        seen = 0
+        while True:
+            step = f"{request.url} {sorted(request.params.items())}"
+            if step in asked:
+                raise TornListing(f"the page {request.url} came up twice: the list runs in a circle")
+            asked.add(step)
+            response = await client.get(
+                request.url,
+                params=request.params or None,
+                etag=validators.etag,
+                last_modified=validators.last_modified,
+            )
+            if response.action is not Action.OK:
+                yield Batch([], response=response)
+                return
+            page = read_page(parse(response.body), config, response.headers.get("link", ""))
+            yield Batch(page.items, page.count, response)
+            seen += len(page.items)
+            following = next_page(config, request, page, seen)
+            if following is None:
+                return
+            request, validators = following, Validators()
+
+    async def fetch_item_details(self, item: Item, client: Client) -> Response:
+        detail = self._config.endpoints[item.endpoint].detail
+        if detail is None:
+            raise Skippable(f"{item.endpoint}: the list's items are the records: there is nothing to fetch")
+        path = item.path
+        if path is None:
+            if not {"endpoint", "key", "label"}.issuperset(fields_of(detail.path)):
+                raise Skippable(
+                    f"{item.endpoint} {item.key}: its path {detail.path!r} is told by its list or its parent only"
+                )
+            path = fill(detail.path, endpoint=item.endpoint, key=item.key, label=item.label)
+        return await client.get(path, params=detail.params or None, etag=item.etag, last_modified=item.last_modified)
+
+    def get_item_unique_id_from_summary_data(self, endpoint: str, summary: Any) -> str:
+        return self._config.endpoints[endpoint].key_policy.key_of(summary)
+
+    def get_data_path_for_item(self, endpoint: str, key: str) -> str:
+        return "/".join(map(safe_name, (self.source_name, endpoint, key))) + ".json"
+
+    def get_refresh_interval_hours(self, endpoint: str) -> float:
+        return self._config.endpoints[endpoint].freshness.total_seconds() / 3600
+
+    def get_gcl_name(self) -> str:
+        return public_calls_name(self.source_name)
+
+    def _described(self) -> SourceConfig:
+        found, name = self.description, type(self).__name__
+        if found is None:
+            raise ConfigurationError(
+                f"{name} has no configuration", remedy="give it one, or the class a `description` in YAML"
+            )
+        if isinstance(found, str):
+            return parse_source(found, name)
+        try:
+            return parse_source(found.read_text(encoding="utf-8"), found.name)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{name}: cannot read its description {found}: {error}") from None
+
+
+class PokeApiCrawler(YamlCrawler):
+    """PokeAPI, whole. Nothing about it needs Python."""
+
+    description = files(__package__) / "pokeapi.yaml"
+
+
+def with_document(response: Response, document: Any) -> Response:
+    """The answer with this document (any JSON value) in place of its body: for APIs that speak no JSON."""
+    headers = CIMultiDict(response.headers)
+    headers["Content-Type"] = "application/json"
+    return Response(response.status, response.action, headers, text(document), response.at)

@@ -1,0 +1,133 @@
+"""The command line as a whole: help, completion, documentation, colour, Ctrl-C."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import World
+from trawl.cli.app import _commands, app, invoke, load_commands
+
+TRAWL = [sys.executable, "-c", "from trawl.cli import main; main()"]
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_overview_names_every_command_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["--help"]) == 0
+    text = capsys.readouterr().out
+    for name in _commands:
+        assert re.search(rf"^│ {name} +\w+", text, re.MULTILINE), name
+    assert text.index("│ run ") < text.index("│ plan ") < text.index("│ try ") < text.index("│ query ")
+
+
+def test_bash_completes_commands_options_and_choices() -> None:
+    script = f"""
+    source <({sys.executable} -c 'from trawl.cli import main; main()' completion bash)
+    function_of_trawl=$(complete -p trawl | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+    try() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${{#COMP_LINE}}
+             COMPREPLY=(); $function_of_trawl trawl "${{@: -1}}" "${{@: -2:1}}"; echo "${{COMPREPLY[@]}}"; }}
+    try trawl ""; try trawl hi; try trawl run --max; try trawl export pokeapi --format ""
+    """
+    lines = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True).stdout.splitlines()
+    assert set(_commands) <= set(lines[0].split())
+    assert lines[1:] == ["history", "--max-requests", "files parquet csv jsonl"]
+
+
+@pytest.mark.parametrize(("shell", "mark"), [("zsh", "#compdef trawl"), ("fish", "complete -c trawl")])
+def test_other_shells_get_a_script_of_their_own(shell: str, mark: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["completion", shell]) == 0
+    text = capsys.readouterr().out
+    assert mark in text
+    assert "max-requests" in text
+
+
+def test_every_command_stands_in_the_documentation_with_output() -> None:
+    text = (ROOT / "docs/cli.md").read_text()
+    for name in _commands:
+        assert f"\n### `trawl {name}" in text, name
+        section = text.split(f"\n### `trawl {name}")[1].split("\n### ")[0]
+        assert f"$ trawl {name}" in section, name
+    readme = (ROOT / "README.md").read_text()
+    assert not [name for name in _commands if f"`trawl {name}" not in readme]
+
+
+def test_options_mean_the_same_in_every_command() -> None:
+    load_commands()
+    told: dict[str, set[str]] = {}
+    for name in _commands:
+        for argument in app[name].assemble_argument_collection():
+            if argument.name.startswith("--"):
+                told.setdefault(argument.name, set()).add(str(argument.parameter.help))
+    for option in ("--lake", "--json", "--endpoint", "--as-of", "--base-url"):
+        assert option in told
+    for option in ("--lake", "--json", "--endpoint", "--as-of"):
+        assert len(told[option]) == 1, option
+
+
+def test_what_is_no_terminal_gets_no_colour_and_the_talk_goes_to_stderr(world: World, tmp_path: Path) -> None:
+    flags = ["--lake", str(tmp_path), "--base-url", world.url]
+    for command in (
+        ["run", "pokeapi", *flags, "--rate", "unlimited"],
+        ["try", "pokeapi", "pokemon", *flags],
+        ["changes", "pokeapi", "--lake", str(tmp_path)],
+        ["check", "--live", *flags],
+        ["status", "--lake", str(tmp_path)],
+    ):
+        done = subprocess.run([*TRAWL, *command], check=True, capture_output=True, text=True)
+        assert "\x1b" not in done.stdout + done.stderr
+        assert done.stdout
+        assert "records are due" not in done.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "try", "check"])
+def test_ctrl_c_ends_a_command_that_waits_for_the_api(command: str, tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/api/v2"
+        words = {"run": ["pokeapi"], "plan": ["pokeapi"], "try": ["pokeapi", "pokemon"], "check": ["pokeapi", "--live"]}
+        process = subprocess.Popen(
+            [*TRAWL, command, *words[command], "--base-url", url, "--lake", str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"NO_COLOR": "1"},
+        )
+        silent.settimeout(60)
+        connection, _ = silent.accept()
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+        connection.close()
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert ("goes on" in said) == (command == "run")
+
+
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_ctrl_c_ends_a_query_that_never_would(form: str, tmp_path: Path) -> None:
+    (tmp_path / "things").mkdir()
+    endless = "SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"
+    process = subprocess.Popen(
+        [*TRAWL, "query", endless, "--format", form, "--lake", str(tmp_path)], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        while process.poll() is None and _processor_time(process.pid) < 2.5:  # it is past its imports and at work
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=6)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "interrupted" in said
+
+
+def _processor_time(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
