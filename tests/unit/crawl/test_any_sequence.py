@@ -260,5 +260,6 @@ def test_the_lake_says_what_the_days_were_whatever_run_was_cut_off_where(
         changes = [
             (row["endpoint"], row["key"], row["change"], sum(instant < row["observed_at"] for instant in instants))
             for row in rows
+            if (row["endpoint"], row["change"]) != ("parts", "renamed")  # a part is called as its whole is
         ]
         assert sorted(changes) == changes_of(days)
