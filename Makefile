@@ -9,7 +9,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # -- development -------------------------------------------------------------
-.PHONY: setup test lint format bench lock clean
+.PHONY: setup demo test lint format bench lock clean
 setup: $(VENV)/.ready ## Make .venv with everything, from the hash-locked requirements
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
@@ -19,6 +19,9 @@ $(VENV)/.ready: requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+demo: setup ## Crawl a stand-in of PokeAPI, let a day pass, and see what changed: a minute, offline
+	$(BIN)/python examples/demo.py
 
 test: setup ## Run the tests: fast, offline, deterministic
 	$(BIN)/pytest

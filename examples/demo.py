@@ -49,7 +49,7 @@ def main(records: int, folder: Path) -> None:
         run(f"run pokeapi {RATE}")
 
         step("What changed")
-        run("changes pokeapi --since 1h")
+        run("changes pokeapi --limit 2 --since", first_day(lake))
         draw(lake, picture)
 
         step("A question in SQL, and the same one as of the first day")
@@ -74,7 +74,8 @@ def step(title: str) -> None:
 def run(command: str, *more: str) -> None:
     """Show a command, and run it."""
     words = [*shlex.split(command), *more]
-    console.print(f"[dim]$[/] [bold]trawl {shlex.join(words)}[/]", markup=True)
+    shown = " ".join(f'"{word}"' if "'" in word else shlex.quote(word) for word in words)
+    console.print("[dim]$[/] [bold]trawl", shown)
     sys.stdout.flush()
     done = subprocess.run([TRAWL, *words], check=False)
     if done.returncode:

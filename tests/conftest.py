@@ -1,6 +1,7 @@
 """What tests share: worlds to crawl, and the data and servers that some of them need."""
 
 import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,14 @@ def s3() -> str:
     if not url:
         pytest.skip("TRAWL_TEST_S3 names no bucket, for example s3://bucket (with AWS_ENDPOINT_URL and keys set)")
     return url.rstrip("/")
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
+def lake_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A new lake of either form."""
+    if request.param == "folder":
+        return str(tmp_path / "lake")
+    return f"{request.getfixturevalue('s3')}/{uuid.uuid4().hex}"
 
 
 @dataclass

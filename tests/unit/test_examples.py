@@ -4,11 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from trawl.replica import changes
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def said(name: str) -> str:
-    program = [sys.executable, str(EXAMPLES / name)]
+def said(name: str, *arguments: str) -> str:
+    program = [sys.executable, str(EXAMPLES / name), *arguments]
     return subprocess.run(program, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
@@ -22,3 +24,14 @@ def test_a_source_in_python_is_crawled_and_asked() -> None:
         "Signal: Eva Lund (version 1)",
         "Rain: Eva Lund (version 1)",
     ]
+
+
+def test_the_demo_shows_two_days_and_draws_what_changed(tmp_path: Path) -> None:
+    told = said("demo.py", "--records", "400", "--folder", str(tmp_path))
+    expected = changes(400, first=0, second=1)
+    assert "total" in told
+    assert f" {len(expected.created):>9,}  " in next(line for line in told.splitlines() if line.startswith("  created"))
+    assert told.count("no change in") == 1
+    assert "$ trawl history pokeapi" in told
+    assert "created" in (tmp_path / "changes.svg").read_text(encoding="utf-8")
+    assert (tmp_path / "lake/pokeapi/log").is_dir()

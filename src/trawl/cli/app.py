@@ -34,6 +34,9 @@ _commands = {
     "export": "trawl.cli.export:export",
     "status": "trawl.cli.status:status",
     "maintain": "trawl.cli.maintain:maintain",
+    "quarantine": "trawl.cli.quarantine:quarantine",
+    "forget": "trawl.cli.forget:forget",
+    "rekey": "trawl.cli.rekey:rekey",
     "sources": "trawl.cli.sources:sources",
     "check": "trawl.cli.check:check",
     "replica": "trawl.cli.replica:replica",
@@ -43,7 +46,7 @@ _commands = {
 _groups = {
     Group("Crawl", sort_key=0): ("run", "plan", "try"),
     Group("Ask", sort_key=1): ("query", "changes", "history", "export"),
-    Group("Look after the lake", sort_key=2): ("status", "maintain"),
+    Group("Look after the lake", sort_key=2): ("status", "maintain", "quarantine", "forget", "rekey"),
     Group("Sources", sort_key=3): ("sources", "check"),
     Group("Around it", sort_key=4): ("replica", "setup", "completion"),
 }
@@ -59,7 +62,7 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 def main() -> None:
     """Run a command and exit: 0 done, 1 failed, 2 wrong usage or configuration, 130 or 143 interrupted (Ctrl-C, SIGTERM)."""
-    interrupts.watch()
+    interrupts.watch(_farewell(sys.argv[1:]))
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -92,11 +95,14 @@ def invoke(arguments: list[str]) -> int:
 
 
 def _interrupted(arguments: list[str]) -> int:
-    goes_on = (
-        ": the lake is as it was; the same command goes on with what is finished" if "run" in arguments[:1] else ""
-    )
-    errors.print(f"interrupted{goes_on}", style="yellow")
+    errors.print(_farewell(arguments), style="yellow")
     return interrupts.exit_code()
+
+
+def _farewell(arguments: list[str]) -> str:
+    if arguments[:1] == ["run"]:
+        return "interrupted: the lake is as it was; the same command goes on with what is finished"
+    return "interrupted"
 
 
 def load_commands() -> None:

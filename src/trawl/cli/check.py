@@ -5,12 +5,12 @@ from dataclasses import asdict
 
 from rich.markup import escape
 
-from trawl.crawl import examine
+from trawl.crawl import count_of, examine
 from trawl.model.config import SourceConfig
 from trawl.model.errors import ConfigurationError
 from trawl.model.health import Health, Level
 from trawl.model.values import format_duration
-from trawl.sources import load_source, source_names
+from trawl.sources import SourceCrawler, get_crawler, source_names
 
 from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, print_marked, run_async
 
@@ -45,20 +45,21 @@ def check(
     base_url
         Takes the place of the source's own address.
     """
-    configs, findings = [], []
+    crawlers: list[SourceCrawler] = []
+    findings: list[Health] = []
     for name in [source] if source is not None else source_names():
         try:
-            configs.append(load_source(name))
+            crawlers.append(get_crawler(name))
         except ConfigurationError as error:  # the others are checked all the same
             if source is not None:
                 raise
             findings.append(Health(name, "description", Level.WRONG, error.message, error.remedy))
         else:
-            findings.append(_described(configs[-1]))
+            findings.append(_described(crawlers[-1].config_block))
     for finding in findings if not json_output else ():
         _show(finding)
     if live:
-        found = run_async(_collect(examine(configs, open_lake(lake), base_url), quiet=json_output))
+        found = run_async(_collect(examine(crawlers, open_lake(lake), base_url), quiet=json_output))
         findings += found
     wrong = [finding for finding in findings if finding.level is Level.WRONG]
     if json_output:
@@ -86,7 +87,7 @@ def _described(config: SourceConfig) -> Health:
         config.name,
         "description",
         Level.OK,
-        f"{config.base_url}: {len(config.endpoints)} endpoints"
+        f"{config.base_url}: {count_of(len(config.endpoints), 'endpoint')}"
         + (f", {len(children)} of them children ({', '.join(children)})" if children else "")
         + f"; {config.rate.requests_per_second:g} requests/s on {config.rate.connections} connections; "
         + (f"version token {token.path} {token.field}" if token else "no version token")

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -12,10 +13,12 @@ from cyclopts import Parameter
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
+from rich.prompt import Confirm
 from rich.table import Table
 
 from trawl.lake import Lake
 from trawl.model.errors import ConfigurationError
+from trawl.model.values import parse_duration
 
 from .interrupts import ending_soon
 
@@ -66,6 +69,23 @@ def parse_time(text: str | None, flag: str, *, more: str = "") -> datetime | Non
             f"{flag} {text!r} is no time", remedy=f"write for example 2026-08-03 or 2026-08-03T12:00:00+00:00{more}"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def duration(text: str, flag: str) -> timedelta:
+    """A duration as `90s`, `15m`, `24h` or `7d`."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{flag}: {error}") from None
+
+
+def confirm(question: str, *, yes: bool) -> bool:
+    """Whether to go on. Without a terminal nobody can be asked: then `--yes` must say so."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigurationError("this cannot be undone, and there is no terminal to ask at", remedy="add --yes")
+    return Confirm.ask(question, console=talk, default=False)
 
 
 def print_json(value: Any) -> None:

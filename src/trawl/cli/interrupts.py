@@ -21,10 +21,13 @@ PATIENCE = 4.0  # seconds
 _Result = TypeVar("_Result")
 _watched = threading.Event()
 _terminated = threading.Event()
+_farewell = "interrupted"
 
 
-def watch() -> None:
+def watch(farewell: str) -> None:
     """From now on SIGTERM does what Ctrl-C does, and if nobody heeds it the process ends. Called once, by its own entry."""
+    global _farewell  # noqa: PLW0603
+    _farewell = farewell
     listening, woken = socket.socketpair()
     woken.setblocking(False)
     signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
@@ -67,5 +70,5 @@ def _listen(listening: socket.socket, _woken: socket.socket) -> None:
 def _end() -> None:
     time.sleep(PATIENCE)
     with suppress(OSError):
-        os.write(2, b"interrupted: not all came to rest in time; the same command sees what was done, and goes on\n")
+        os.write(2, f"{_farewell}\n".encode())
     os._exit(exit_code())

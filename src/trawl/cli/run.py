@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import fields
-from datetime import timedelta
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -10,10 +9,21 @@ from rich.markup import escape
 
 from trawl.crawl import CrawlOptions, EndpointReport, Report, count_of, crawl
 from trawl.model.errors import ConfigurationError
-from trawl.model.values import parse_duration
 from trawl.sources import get_crawler
 
-from .common import EndpointOption, Flag, JsonOption, LakeOption, Names, open_lake, out, print_json, run_async, table
+from .common import (
+    EndpointOption,
+    Flag,
+    JsonOption,
+    LakeOption,
+    Names,
+    duration,
+    open_lake,
+    out,
+    print_json,
+    run_async,
+    table,
+)
 from .progress import progress_for
 
 
@@ -80,7 +90,7 @@ def run(
         no_cache=not cache,
         accept=accept,
         reject=reject,
-        wait=None if wait is None else _wait(wait),
+        wait=None if wait is None else duration(wait, "--wait"),
         allow_rollback=allow_rollback,
     )
     with progress_for(crawler.source_name, quiet=json_output and not sys.stderr.isatty()) as progress:
@@ -141,10 +151,3 @@ def rate_of(text: str | None) -> float | Literal["unlimited"] | None:
     if not 0 < rate < float("inf"):
         raise ConfigurationError(f"--rate {text!r} is no rate", remedy="give requests per second, or 'unlimited'")
     return rate
-
-
-def _wait(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise ConfigurationError(f"--wait: {error}") from None

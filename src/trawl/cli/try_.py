@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from trawl.crawl import CrawlOptions, Probe, count_of, probe
 from trawl.crawl.probe import Asked, ListFacts, RecordFacts
-from trawl.sources import load_source
+from trawl.sources import get_crawler
 
 from .common import JsonOption, LakeOption, line_width, open_lake, out, print_facts, print_json, run_async, shorten
 from .differences import show_differences
@@ -46,9 +46,9 @@ def try_(
     base_url
         Takes the place of the source's own address.
     """
-    config = load_source(source)
+    crawler = get_crawler(source)
     found_lake = open_lake(lake)
-    found = run_async(probe(config, endpoint, key, found_lake, CrawlOptions(base_url=base_url)))
+    found = run_async(probe(crawler, endpoint, key, found_lake, CrawlOptions(base_url=base_url)))
     if (lake or os.environ.get("TRAWL_LAKE")) and not found_lake.store.exists:
         found.notes.append(f"there is no lake at {found_lake.url}: nothing to compare with")
     if json_output:

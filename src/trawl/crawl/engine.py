@@ -2,12 +2,10 @@
 
 import asyncio
 import gc
-import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,7 +14,7 @@ from trawl.lake.lease import Lease
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
-from trawl.sources import SourceCrawler, YamlCrawler
+from trawl.sources import SourceCrawler, as_crawler
 from trawl.transport import Client, Clock, CoolDown, utc_now
 from trawl.transport.auth import SecretLoader
 
@@ -27,15 +25,12 @@ from .options import CrawlOptions, resolve
 from .planning import Context, NothingNew, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
+from .rules import follow_rules
 from .tasks import in_thread, task_group, to_the_end
+from .upkeep import Upkeep, run_id
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
 KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
-
-
-def run_id(started: datetime) -> str:
-    """A run's name: ids sort as their runs began, to the millisecond."""
-    return f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}-{secrets.token_hex(3)}"
 
 
 async def crawl(
@@ -70,7 +65,7 @@ async def _crawl(
 ) -> Report:
     options = options or CrawlOptions()
     progress = progress or Quiet()
-    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    crawler = as_crawler(source)
     source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
@@ -87,6 +82,9 @@ async def _crawl(
         context = Context(run, started, crawler, target, options, part, snapshot, facts, clock, progress)
         if decided := await to_the_end(holds.decide, context, lease):
             return decided
+        work = Upkeep(run, started, part, snapshot, facts, lease)
+        work = await to_the_end(follow_rules, work, source, target.endpoints, progress.say)
+        context = replace(context, snapshot=work.snapshot, facts=work.facts)
         return await _run(context, lake, lease, load_block)
     finally:
         await in_thread(lease.release)
@@ -103,7 +101,7 @@ async def preview(
 ) -> Preview:
     """Say what a refresh would do. Asks the token and the lists, takes no lease, writes nothing."""
     options = options or CrawlOptions()
-    crawler = YamlCrawler(source) if isinstance(source, SourceConfig) else source
+    crawler = as_crawler(source)
     source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from trawl.lake import LogWriter, Outcome, SourceLake
 from trawl.model.canonical import parse
@@ -158,14 +159,15 @@ class _Work:
         return await self._read(prior, path, response)
 
     async def _read(self, prior: Prior, path: str, response: Response) -> Answer | Refusal | Failure:
-        fetcher = self.fetcher
-        age = remaining_age(response.headers)
-        stale_until = None if age is None else response.at + age
-        version, order = version_of(fetcher.source.version_token, response.headers)
+        source = self.fetcher.source
         match response.action:
-            case Action.GONE:
-                return Refusal(response.at, response.status, stale_until)
+            case Action.OK:
+                try:
+                    return read_document(source, prior.endpoint, prior.key, path, response)
+                except BrokenBody as error:
+                    return await self._quarantine(prior, response, error.message)
             case Action.NOT_MODIFIED if prior.version > 0:
+                version, order = version_of(source.version_token, response.headers)
                 return Answer(
                     response.at,
                     None,
@@ -173,17 +175,15 @@ class _Work:
                     locator=path,
                     source_version=version,
                     source_order=order,
-                    stale_until=stale_until,
+                    stale_until=_stale_until(response),
                 )
-            case Action.OK:
-                try:
-                    return read_document(fetcher.source, prior.endpoint, prior.key, path, response)
-                except BrokenBody as error:
-                    return await self._quarantine(prior, response, error.message)
+            case Action.GONE:
+                return Refusal(response.at, response.status, _stale_until(response))
             case Action.QUARANTINE:
                 return await self._quarantine(prior, response, f"no document: status {response.status}")
             case _:
-                return Failure(response.at, f"refused: the API answers {response.status}", stale_until)
+                reason = f"refused: the API answers {response.status}"
+                return Failure(response.at, reason, _stale_until(response))
 
     async def _item(self, prior: Prior, body: bytes) -> Answer | Failure:
         """A list-only endpoint's record: the list has brought it already."""
@@ -211,7 +211,7 @@ class _Work:
         return Failure(response.at, f"quarantine: {reason}", quarantined=True)
 
 
-def read_document(source: SourceConfig, endpoint: str, key: str, path: str, response: Response) -> Answer:
+def read_document(source: SourceConfig, endpoint: str, key: str, path: str | None, response: Response) -> Answer:
     """The document in an answer. Raises BrokenBody where it is none, or against the endpoint's contract."""
     config = source.endpoints[endpoint]
     if response.headers.get("content-type", "").startswith("text/html"):
@@ -219,7 +219,6 @@ def read_document(source: SourceConfig, endpoint: str, key: str, path: str, resp
     value = parse(response.body)
     config.contract.check(value, key)
     version, order = version_of(source.version_token, response.headers)
-    age = remaining_age(response.headers)
     return Answer(
         response.at,
         response.body,
@@ -230,8 +229,14 @@ def read_document(source: SourceConfig, endpoint: str, key: str, path: str, resp
         last_modified=response.headers.get("last-modified"),
         source_version=version,
         source_order=order,
-        stale_until=None if age is None else response.at + age,
+        stale_until=_stale_until(response),
     )
+
+
+def _stale_until(response: Response) -> datetime | None:
+    """Until when caches may go on giving this answer."""
+    age = remaining_age(response.headers)
+    return None if age is None else response.at + age
 
 
 def traffic_of(client: Client) -> dict[str, int]:

@@ -6,7 +6,7 @@ import platform
 import ssl
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -18,8 +18,9 @@ from trawl.lake.health import disk, examine_source, examine_store
 from trawl.model.config import SourceConfig
 from trawl.model.errors import Retriable, Skippable, TrawlError
 from trawl.model.health import Health, Level
+from trawl.sources import SourceCrawler, as_crawler
 from trawl.transport import Client, Clock, CoolDown, Response, base_url_of, utc_now
-from trawl.transport.auth import SecretLoader, read_secret
+from trawl.transport.auth import SecretLoader
 from trawl.transport.client import proxy_for
 
 from .holds import pending_holds
@@ -34,7 +35,7 @@ _SKEW = timedelta(seconds=60)
 
 
 async def examine(
-    sources: list[SourceConfig],
+    sources: Sequence[SourceConfig | SourceCrawler],
     lake: Lake,
     base_url: str | None = None,
     *,
@@ -47,7 +48,7 @@ async def examine(
     for finding in await asyncio.to_thread(lambda: list(_lake(lake, clock()))):
         yield finding
     for source in sources:
-        async for finding in _api(source, lake, base_url, clock, load_block):
+        async for finding in _api(as_crawler(source), lake, base_url, clock, load_block):
             yield finding
 
 
@@ -108,8 +109,9 @@ def _temporary() -> Health:
 
 def _lake(lake: Lake, now: datetime) -> Iterator[Health]:
     try:
-        yield from examine_store(lake)
-        if not lake.store.exists:
+        storage = list(examine_store(lake))
+        yield from storage
+        if not lake.store.exists or any(finding.level is Level.WRONG for finding in storage):
             return
         for name in lake.sources():
             part = lake.source(name)
@@ -122,8 +124,9 @@ def _lake(lake: Lake, now: datetime) -> Iterator[Health]:
 
 
 async def _api(
-    source: SourceConfig, lake: Lake, base_url: str | None, clock: Clock, load_block: SecretLoader | None
+    crawler: SourceCrawler, lake: Lake, base_url: str | None, clock: Clock, load_block: SecretLoader | None
 ) -> AsyncIterator[Health]:
+    source = crawler.config_block
     area = f"API {source.name}"
     address = base_url_of(source, base_url)
     try:
@@ -132,17 +135,16 @@ async def _api(
         listed = await asyncio.to_thread(_listed, lake.source(source.name), set(source.endpoints))
         target = resolve(source, CrawlOptions(base_url=base_url))
         once = source.requests.model_copy(update={"attempts": 1})
-        source = source.model_copy(update={"requests": once})
         async with Client(
-            source=source,
+            source=source.model_copy(update={"requests": once}),
             base_url=target.base_url,
             clock=clock,
             cool_down=CoolDown(clock),
             requests_per_second=target.requests_per_second,
             connections=1,
-            api_key=partial(read_secret, source.credentials, load_block),
+            api_key=partial(crawler.get_api_key, load_block),
         ) as client:
-            async for finding in _ask(source, client, area, listed):
+            async for finding in _ask(crawler, client, area, listed):
                 yield finding
     except TrawlError as error:
         yield Health(area, "reachable", Level.WRONG, error.message, error.remedy)
@@ -157,8 +159,9 @@ def _listed(part: SourceLake, endpoints: set[str]) -> list[str]:
     return [name for name, listing in listings.items() if listing.state == "present" and name in endpoints]
 
 
-async def _ask(source: SourceConfig, client: Client, area: str, listed: list[str]) -> AsyncIterator[Health]:
+async def _ask(crawler: SourceCrawler, client: Client, area: str, listed: list[str]) -> AsyncIterator[Health]:
     """The version token, one list, one record, and the same record once more on a condition."""
+    source = crawler.config_block
     if source.version_token is not None:
         try:
             seen = await read_token(client, source.version_token)
@@ -173,8 +176,8 @@ async def _ask(source: SourceConfig, client: Client, area: str, listed: list[str
         if source.endpoints[endpoint].list is None:
             continue
         found = Probe(source.name, endpoint, None)
-        await Explainer(found, source, client).list_it()
-        absent = found.requests[-1].status in {404, 410}
+        await Explainer(found, crawler, client).list_it()
+        absent = bool(found.requests) and found.requests[-1].status in {404, 410}
         if not absent or client.traffic.requests >= _MOST_REQUESTS:
             break
         yield Health(area, f"list {endpoint}", Level.WARNING, "the API does not have it: a crawl reports it as absent")
@@ -186,7 +189,7 @@ async def _ask(source: SourceConfig, client: Client, area: str, listed: list[str
     endpoint = found.endpoint
     key = found.listing.keys[0][0]
     record = Probe(source.name, endpoint, key)
-    await Explainer(record, source, client).record(key)
+    await Explainer(record, crawler, client).record(key)
     label = f"{endpoint} {key}"
     yield _found(record, area, f"record {label}", "keeps its contract")
     headers = record.requests[-1].headers if record.requests else {}

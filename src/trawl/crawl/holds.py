@@ -20,7 +20,7 @@ def pending_holds(source: SourceLake) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     decided: set[str] = set()
     for manifest in manifests:
-        if manifest["status"] not in {"done", "held"}:
+        if manifest["status"] not in {"done", "held"} or manifest["mode"] == "replay":
             continue
         for name, counts in manifest["endpoints"].items():
             if name in decided:

@@ -99,7 +99,7 @@ async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: Li
     size = 0
     first: Response | None = None
     validators = None if known is None else Validators(known.etag, known.last_modified)
-    async with _closing(crawler.discover_item_ids(endpoint, client, validators)) as batches:
+    async with closing(crawler.discover_item_ids(endpoint, client, validators)) as batches:
         async for batch in batches:
             if not isinstance(batch, Batch):
                 raise TypeError(f"discover_item_ids gave a {type(batch).__name__}, no Batch")
@@ -137,7 +137,7 @@ async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: Li
 
 
 @asynccontextmanager
-async def _closing(batches: AsyncIterator[Batch]) -> AsyncIterator[AsyncIterator[Batch]]:
+async def closing(batches: AsyncIterator[Batch]) -> AsyncIterator[AsyncIterator[Batch]]:
     """Ends the source's iterator with the listing, also where it is left half-way."""
     try:
         yield batches

@@ -110,7 +110,7 @@ def check_keys(source: SourceConfig, facts: dict[str, Any]) -> None:
             raise ConfigurationError(
                 f"source {source.name!r}, endpoint {name!r}: its key policy has changed, and the lake holds keys of "
                 "the old one",
-                remedy="restore `key`, or crawl into another lake",
+                remedy="`trawl rekey` gives what is stored its new keys (see --dry-run); or restore `key`",
             )
 
 
@@ -125,7 +125,7 @@ async def make_plan(context: Context, client: Client) -> Plan | NothingNew:
     """Decide what this run does and store it."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
-    planner = Planner(context.snapshot, context.started_at)
+    planner = Planner(context.snapshot, context.started_at, _forgotten(context.facts))
     try:
         await in_thread(planner.read, stop=planner.stop)
         if (
@@ -160,7 +160,7 @@ async def preview(context: Context, client: Client) -> Preview:
     """Decide as a refresh would, and write nothing."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
-    planner = Planner(context.snapshot, context.started_at)
+    planner = Planner(context.snapshot, context.started_at, _forgotten(context.facts))
     try:
         await in_thread(planner.read, stop=planner.stop)
         unsettled = await in_thread(planner.unsettled, stop=planner.stop)
@@ -184,14 +184,13 @@ async def preview(context: Context, client: Client) -> Preview:
 def adopt(context: Context) -> Plan | None:
     """The unfinished plan that this run may go on with; others are given up, visibly."""
     found = None
-    version_of_log = context.base.version
-    wanted, now = fingerprint_of(context), context.started_at
+    news, wanted, now = context.base.news, fingerprint_of(context), context.started_at
     for run, plan in context.lake.runs.unfinished().items():
         if plan is None:
             context.progress.say(f"run {run}: its unfinished plan is given up: it is not whole")
             context.lake.runs.drop_plan(run)
             continue
-        reason = _unfit(plan, wanted, version_of_log, now)
+        reason = _unfit(plan, wanted, news, now)
         if context.lake.log.holds(plan.run):
             reason = "its run is in the log already"
         if reason is None and found is None:
@@ -206,10 +205,10 @@ def adopt(context: Context) -> Plan | None:
     return found
 
 
-def _unfit(plan: Plan, wanted: str, version: int, now: datetime) -> str | None:
+def _unfit(plan: Plan, wanted: str, news: int, now: datetime) -> str | None:
     if plan.config != wanted:
         return "it was made with another configuration"
-    if plan.base != version:
+    if plan.base != news:
         return "the log has moved on since"
     if now - datetime.fromisoformat(plan.created_at) > ADOPTABLE:
         return "it is older than a day"
@@ -373,7 +372,7 @@ def _plan(
         source=context.source.name,
         mode=options.mode,
         config=fingerprint_of(context),
-        base=context.base.version,
+        base=context.base.news,
         created_at=context.started_at.isoformat(),
         shards=[Shard(number, *shard) for number, shard in enumerate(planner.shards())],
         files=files,
@@ -490,12 +489,13 @@ def _limit(options: CrawlOptions, client: Client) -> int | None:
 
 
 def _facts(context: Context, token: Seen | None) -> dict[str, Any]:
-    """What the next run builds on. Endpoints that are configured no longer keep what was known of them."""
-    before = context.facts
+    """What the next run builds on. Endpoints that are not this run's keep what was known of them."""
+    before, own = context.facts, context.target.endpoints
     facts = before | {
         "base_url": context.source.base_url,
-        "keys": before.get("keys", {}) | key_hashes(context.source),
-        "rules": rule_hashes(context.source) | before.get("rules", {}),
+        "keys": before.get("keys", {}) | _of(key_hashes(context.source), own),
+        "rules": before.get("rules", {}) | _of(rule_hashes(context.source), own),
+        "parents": {name: config.parent for name, config in context.source.endpoints.items() if config.parent},
     }
     if token is not None:
         facts["token"] = {
@@ -504,6 +504,15 @@ def _facts(context: Context, token: Seen | None) -> dict[str, Any]:
             "first_seen": token.first_seen.isoformat(),
         }
     return facts
+
+
+def _forgotten(facts: dict[str, Any]) -> list[str]:
+    """The marks of the records that must not come back."""
+    return [mark for marks in facts.get("forgotten", {}).values() for mark in marks]
+
+
+def _of(hashes: dict[str, str], endpoints: Collection[str]) -> dict[str, str]:
+    return {name: found for name, found in hashes.items() if name in endpoints}
 
 
 def _hash(value: object) -> str:

@@ -4,12 +4,12 @@ What a crawl would do is asked of the crawl's own functions; only the words are 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from trawl.lake import HostBoard, Lake
 from trawl.lake.history import find_key, nobody, several, standing
@@ -19,17 +19,19 @@ from trawl.model.config import EndpointConfig, SourceConfig, VersionToken, host_
 from trawl.model.contract import Finding, json_type
 from trawl.model.decide import Rules, settle
 from trawl.model.diff import Difference, diff
-from trawl.model.errors import BrokenBody, ConfigurationError, Retriable, Skippable, TornListing
+from trawl.model.errors import BrokenBody, ConfigurationError, Retriable, Skippable, TornListing, TrawlError
 from trawl.model.keys import fields_of, fill, scalar
 from trawl.model.pagination import first_page, next_page, read_page
 from trawl.model.records import Event, Prior, Result, State
 from trawl.model.values import dig, each
+from trawl.sources import Item, SourceCrawler, YamlCrawler, as_crawler
 from trawl.transport import Client, Clock, CoolDown, Response, utc_now
-from trawl.transport.auth import SecretLoader, read_secret
+from trawl.transport.auth import SecretLoader
 from trawl.transport.hosts import base_url_and_origin
 
+from .faults import fault_of
 from .fetch import read_document
-from .listing import Columns
+from .listing import Columns, closing
 from .options import CrawlOptions, check_endpoints, resolve
 
 _SHOWN = 5  # first keys of a list
@@ -141,7 +143,7 @@ class Probe:
 
 
 async def probe(
-    source: SourceConfig,
+    source: SourceConfig | SourceCrawler,
     endpoint: str,
     wanted: str | None,
     lake: Lake | None = None,
@@ -156,10 +158,11 @@ async def probe(
     a child's address in its parent's record.
     """
     options = options or CrawlOptions()
+    crawler = as_crawler(source)
+    source = crawler.config_block
     check_endpoints(source, [endpoint], source.name)
     target = resolve(source, options)
     once = source.requests.model_copy(update={"attempts": 1})
-    source = source.model_copy(update={"requests": once})
     cool_down = CoolDown(clock)
     found = Probe(source.name, endpoint, wanted)
     if lake is not None and lake.store.exists:
@@ -167,16 +170,16 @@ async def probe(
         if cool_down.until is not None and cool_down.until > clock():
             found.notes.append(f"the API asked to be left alone until {cool_down.until:%H:%M:%S} UTC: waited for that")
     async with Client(
-        source=source,
+        source=source.model_copy(update={"requests": once}),
         base_url=target.base_url,
         clock=clock,
         cool_down=cool_down,
         requests_per_second=target.requests_per_second,
         connections=1,
-        api_key=partial(read_secret, source.credentials, load_block),
+        api_key=partial(crawler.get_api_key, load_block),
     ) as client:
         origin = base_url_and_origin(source, options.base_url)[1]
-        work = Explainer(found, source, client, f"base: {origin}; ", lake)
+        work = Explainer(found, crawler, client, f"base: {origin}; ", lake)
         await (work.list_it() if wanted is None else work.record(wanted))
     return found
 
@@ -186,13 +189,15 @@ class Explainer:
     """Asks, and writes into `found` what it learns. `origin`: who named the base address, for the reader."""
 
     found: Probe
-    source: SourceConfig
+    crawler: SourceCrawler
     client: Client
     origin: str = ""
     lake: Lake | None = None
+    source: SourceConfig = field(init=False)
     config: EndpointConfig = field(init=False)
 
     def __post_init__(self) -> None:
+        self.source = self.crawler.config_block
         self.config = self.source.endpoints[self.found.endpoint]
 
     async def list_it(self) -> list[tuple[str, str | None, Any]] | None:
@@ -203,6 +208,8 @@ class Explainer:
                 f"{name} has no list: it follows the records of {self.config.parent}",
                 remedy=f"give a key: trawl try {self.source.name} {name} KEY",
             )
+        if self._own("discover_item_ids") or self._own("get_item_unique_id_from_summary_data"):
+            return await self._list_in_python()
         request = first_page(name, config)
         why = f"path: `list.path` {config.path!r}; pagination: {config.pagination.kind}"
         response = await self._ask(request.url, dict(request.params), why)
@@ -223,7 +230,7 @@ class Explainer:
             try:
                 policy.key_of(item)
             except TornListing as error:
-                shown = f"an item's fields: {_fields(item)}"
+                shown = f"An item's fields: {_fields(item)}"
                 self._problem(error.message, f"set `key.field` (and `key.pattern`) to what names the record. {shown}")
                 return None
         try:
@@ -237,6 +244,66 @@ class Explainer:
         self.found.listing = facts
         self._judge_list(facts, columns, page.items, following is None)
         return list(zip(columns.keys, columns.labels, page.items, strict=True))
+
+    async def _list_in_python(self) -> list[tuple[str, str | None, Any]] | None:
+        """The first batch of a list that the source finds in its own way."""
+        name = self.found.endpoint
+        columns = Columns(self.source, name, partial(self.crawler.get_item_unique_id_from_summary_data, name))
+        client = self._watched(f"asked by {type(self.crawler).__name__}.discover_item_ids")
+        try:
+            async with closing(self.crawler.discover_item_ids(name, client)) as batches:
+                batch = await anext(batches, None)
+            if batch is None:
+                self._problem("no page came at all", "an empty list is one page without items: yield `Batch([])`")
+                return None
+            if batch.response is not None and not self._usable(batch.response, "discover_item_ids"):
+                return None
+            columns.add(batch.items)
+        except Exception as error:  # noqa: BLE001  a source's own code may raise anything
+            self._fault(error)
+            return None
+        facts = ListFacts(len(batch.items), batch.count, complete=False, verified=False)
+        facts.keys = list(zip(columns.keys[:_SHOWN], columns.labels[:_SHOWN], strict=True))
+        facts.note = "the first batch: a crawl takes them all, and verifies the whole"
+        self.found.listing = facts
+        return list(zip(columns.keys, columns.labels, batch.items, strict=True))
+
+    async def _fetch(self, prior: Prior, path: str, why: str) -> Response | None:
+        """A record's answer, as a crawl would get it."""
+        assert self.config.detail is not None
+        if not self._own("fetch_item_details"):
+            return await self._ask(path, dict(self.config.detail.params), why)
+        try:
+            item = Item(self.found.endpoint, prior.key, prior.label, path)
+            return await self.crawler.fetch_item_details(item, self._watched(why))
+        except Exception as error:  # noqa: BLE001  a source's own code may raise anything
+            self._fault(error)
+            return None
+
+    def _own(self, member: str) -> bool:
+        """Whether the source does this in Python of its own."""
+        return getattr(type(self.crawler), member) is not getattr(YamlCrawler, member)
+
+    def _watched(self, why: str) -> Client:
+        """The client, for the source's own code: what it asks is written down."""
+
+        async def get(url: str, *, params: Mapping[str, str | int] | None = None, **_: Any) -> Response:
+            response = await self._ask(url, params or {}, why)
+            if response is None:
+                raise Retriable(self.found.problems[-1].message)
+            return response
+
+        return cast("Client", _Watched(self.client, get))
+
+    def _fault(self, error: Exception) -> None:
+        """What the source's own code raised: fatal errors end the try, the others are its answer."""
+        if isinstance(error, TrawlError) and not isinstance(error, Retriable | Skippable):
+            raise error
+        message = error.message if isinstance(error, TrawlError) else fault_of(self.crawler, error)
+        if all(problem.message != message for problem in self.found.problems):
+            self._problem(
+                message, f"look at {type(self.crawler).__name__}; trawl.testing has the laws that it must hold"
+            )
 
     def _judge_list(self, facts: ListFacts, columns: Columns, items: Any, complete: bool) -> None:
         config = self.config.list
@@ -290,7 +357,7 @@ class Explainer:
                 asked_list = True
             if path is None:
                 return
-        response = await self._ask(path, dict(self.config.detail.params), why)
+        response = await self._fetch(prior, path, why)
         if (
             response is not None
             and response.action is Action.GONE
@@ -300,7 +367,7 @@ class Explainer:
         ):
             self.found.notes.append(f"{wanted!r} is no key that the API knows: the list may have it as a label")
             prior, path, why = await self._through_list(wanted)
-            response = None if path is None else await self._ask(path, dict(self.config.detail.params), why)
+            response = None if path is None else await self._fetch(prior, path, why)
         if response is None or path is None or not self._usable(response, "detail.path"):
             return
         self._judge(prior, stored, response, path)
@@ -492,6 +559,17 @@ class Explainer:
 
     def _problem(self, message: str, remedy: str) -> None:
         self.found.problems.append(Problem(message, remedy))
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A client with another `get`."""
+
+    client: Client
+    get: Callable[..., Awaitable[Response]]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
 
 
 def _unknown(endpoint: str, key: str, label: str | None = None) -> Prior:

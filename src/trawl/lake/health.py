@@ -155,7 +155,7 @@ def _manifests(source: SourceLake, snapshot: Snapshot, area: str) -> Iterator[He
     if missing:
         yield Health(area, "manifests", Level.WARNING, f"missing for {', '.join(missing[:_NAMED])}", remedy)
     if not damaged and not missing:
-        yield Health(area, "manifests", Level.OK, f"{len(readable):,} runs")
+        yield Health(area, "manifests", Level.OK, "1 run" if len(readable) == 1 else f"{len(readable):,} runs")
 
 
 def disk(area: str, folder: Path) -> Health:

@@ -2,16 +2,20 @@
 
 Shards write final Parquet files under the table; nobody sees them until `commit` adds them all at once. Two application
 transactions go with each commit: the run's own id, so that a repeated commit is recognised, and one that all writers
-share (the fence), so that Delta refuses a writer whose view of the table is stale.
+share (the fence), so that Delta refuses a writer whose view of the table is stale. A third one counts the commits that
+taught or took anything: what merely rearranges files leaves it, and an unfinished plan stays good.
 """
 
 import io
 import json
+import re
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 
@@ -29,6 +33,9 @@ from .schema import FILE, FORMAT_PROPERTY, FORMAT_VERSION, LOG, PARTITIONS
 from .store import Store, explain, storage_options
 
 _FENCE = "trawl"
+_NEWS = "trawl-news"
+_REPLACED = {"delta.deletedFileRetentionDuration": "interval 90 days"}  # how long Delta knows when a file was replaced
+_PLACE = re.compile(r"kind=([a-z]+)/endpoint=([^/]+)/[^/]+\.parquet")
 _BUFFER = 4 * 2**20  # bytes of payload that wait in memory before they become a row group
 _FILE = 16 * 2**20  # bytes of a Parquet file that are held in memory before it is put in place, and the next one begins
 
@@ -49,6 +56,10 @@ class LogFile:
     size: int
     rows: int
 
+    @property
+    def partition(self) -> dict[str, str | None]:
+        return {"kind": self.kind, "endpoint": self.endpoint}
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -57,6 +68,11 @@ class Snapshot:
     version: int
     table: DeltaTable
     folder: str | None = None
+
+    @property
+    def news(self) -> int:
+        """How many commits taught or took anything: two logs with the same number say the same."""
+        return self.table.transaction_version(_NEWS) or 0
 
     def dataset(self) -> ds.Dataset:
         """The rows, with the columns of `schema.LOG`."""
@@ -79,6 +95,11 @@ class Snapshot:
     def files(self) -> pa.Table:
         """The committed files: `path`, `size_bytes`, `num_records` and the partition's `kind` and `endpoint`."""
         return pa.table(self.table.get_add_actions(flatten=True))
+
+    def log_files(self) -> list[LogFile]:
+        """The committed files, one by one."""
+        columns = ["path", "partition.kind", "partition.endpoint", "size_bytes", "num_records"]
+        return [LogFile(*file.values()) for file in self.files().select(columns).to_pylist()]
 
 
 class Log:
@@ -120,7 +141,7 @@ class Log:
                 mode="ignore",
                 partition_by=list(PARTITIONS),
                 name=self.source,
-                configuration={FORMAT_PROPERTY: str(FORMAT_VERSION)},
+                configuration={FORMAT_PROPERTY: str(FORMAT_VERSION)} | _REPLACED,
                 storage_options=self._options,
                 raise_if_key_not_exists=False,
             )
@@ -135,11 +156,21 @@ class Log:
         """Where one part of a run (a shard) puts its rows; every attempt writes files of its own."""
         return LogWriter(self._store, self._root, run, part)
 
-    def commit(self, base: Snapshot, run: str, files: Sequence[LogFile], removed: Sequence[RemoveAction] = ()) -> None:
-        """Make the files visible, once.
+    def commit(
+        self,
+        base: Snapshot,
+        run: str,
+        files: Sequence[LogFile],
+        removed: Sequence[LogFile] = (),
+        *,
+        rearranged: bool = False,
+    ) -> None:
+        """Make the files visible, once, and those that they take the place of invisible.
 
-        Raises StaleCommit where anybody committed since `base` was read; a run that is in the log already is left
-        as it is.
+        `rearranged` says that the log means what it meant before.
+
+        Raises StaleCommit where anybody committed since `base` was read; a run that is in the log already is left as it
+        is.
         """
         if self.holds(run):
             return
@@ -148,24 +179,26 @@ class Log:
             AddAction(
                 path=file.path,
                 size=file.size,
-                partition_values={"kind": file.kind, "endpoint": file.endpoint},
+                partition_values=file.partition,
                 modification_time=now,
-                data_change=not removed,
+                data_change=not rearranged,
                 stats=json.dumps({"numRecords": file.rows}),
             )
             for file in files
         ]
         self._store.settle(f"{self._root}/{file.path}" for file in files)
+        removes = [RemoveAction(file.path, not rearranged, now, file.size, file.partition) for file in removed]
         fence = (base.table.transaction_version(_FENCE) or 0) + 1
+        transactions = [Transaction(run, 1), Transaction(_FENCE, fence)]
+        if not rearranged:
+            transactions.append(Transaction(_NEWS, base.news + 1))
         try:
             base.table.create_write_transaction(
-                [*adds, *removed],
+                [*adds, *removes],
                 mode="append",
                 schema=LOG,
                 partition_by=list(PARTITIONS),
-                commit_properties=CommitProperties(
-                    app_transactions=[Transaction(run, 1), Transaction(_FENCE, fence)], max_commit_retries=3
-                ),
+                commit_properties=CommitProperties(app_transactions=transactions, max_commit_retries=3),
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         except CommitFailedError as error:
@@ -216,6 +249,42 @@ class Log:
                     f"the lake {self._uri}: the log's entry {entry.name} is empty, as a power cut leaves it",
                     remedy=f"if it is the last one, delete {entry}: its run was not committed, and the next one is",
                 )
+
+    def loose(self, snapshot: Snapshot, endpoint: str | None = None) -> Iterator[tuple[LogFile, datetime]]:
+        """The files that no commit names (any longer), of one endpoint or of all, and when each was written."""
+        committed = set(snapshot.files()["path"].to_pylist())
+        below = [""] if endpoint is None else [f"/kind={kind}/endpoint={endpoint}" for kind in Kind]
+        for found in chain.from_iterable(self._store.scan(f"{self._root}{place}") for place in below):
+            path = found["path"].removeprefix(f"{self._root}/")
+            if path not in committed and (parts := _PLACE.fullmatch(path)):
+                yield LogFile(path, parts[1], parts[2], found["size"], 0), found["last_modified"]
+
+    def replaced_since(self, snapshot: Snapshot, instant: datetime) -> set[str]:
+        """The files that a commit took out of the log after an instant (to the hour): readers may have them open."""
+        hours = max(timedelta(0), datetime.now(UTC) - instant) / timedelta(hours=1)
+        try:
+            every, older = (
+                set(snapshot.table.vacuum(age, dry_run=True, enforce_retention_duration=False))
+                for age in (0, round(hours))
+            )
+        except (DeltaError, OSError) as error:
+            raise explain(error, self._uri) from None
+        return every - older
+
+    def path_of(self, file: LogFile) -> str:
+        """Where a file lies in the lake."""
+        return f"{self._root}/{file.path}"
+
+    def checkpoint(self) -> None:
+        """Sum up Delta's own log, and drop of it what is a month old: so it opens quickly."""
+        table = self.make().table
+        try:
+            table.create_checkpoint()
+            names = f"{table.version():020}.checkpoint.parquet", "_last_checkpoint"
+            self._store.settle(f"{self._root}/_delta_log/{name}" for name in names)
+            table.cleanup_metadata()
+        except (DeltaError, OSError) as error:
+            raise explain(error, self._uri) from None
 
     def holds(self, run: str) -> bool:
         """Whether this run is in the log."""

@@ -5,18 +5,17 @@ same records with the same content as before (a past `checked_at` may become old
 run's. The old files lie there until a vacuum, for readers that still hold them open.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
 
 import pyarrow as pa
-from deltalake.transaction import RemoveAction
 
 from trawl.model.records import Kind, Op
 
 from .log import Log, LogFile, Snapshot
+from .rewriting import row_groups
 from .schema import CONTENT, FILE
 from .sql import connect, literal, register_log, rows_of
 
@@ -26,46 +25,50 @@ _FOLDABLE = 2  # files of one partition from which on it is rewritten
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What maintenance did: the log's files before and after, and the check rows that were folded away."""
+    """What folding did: the log's files before and after, the check rows folded away, and the files worked on."""
 
     files_before: int
     files_after: int
     rows_folded: int
+    files_joined: int
 
 
 def fold(log: Log, snapshot: Snapshot, run: str, say: Callable[[str], None] = lambda _: None) -> Folded:
     """Fold and join every partition that has more than one file to work on, in one commit."""
-    files = snapshot.files().select(["path", "size_bytes", "num_records", "partition.kind", "partition.endpoint"])
+    files = snapshot.log_files()
     added: list[LogFile] = []
-    removed: list[dict[str, Any]] = []
+    removed: list[LogFile] = []
     with closing(connect()) as con:
         register_log(con, "log", snapshot)
-        for (kind, endpoint), chosen in _partitions(files.to_pylist()):
+        for (kind, endpoint), chosen in _partitions(files):
             say(f"{kind} {endpoint}: {len(chosen)} files")
             writer = log.writer(run, "fold")
             if kind == Kind.STATE:
                 for batch in con.sql(_folded(endpoint)).to_arrow_reader(16_384):
                     writer.add_table(kind, endpoint, pa.Table.from_batches([batch]))
             else:
-                for file in chosen:
-                    rows = log.read(LogFile(file["path"], kind, endpoint, 0, 0), FILE.names)
+                for rows in chain.from_iterable(row_groups(log, file) for file in chosen):
                     writer.add_table(kind, endpoint, rows)
             added += writer.close()
             removed += chosen
     if removed:
-        now = int(time.time() * 1000)
-        log.commit(snapshot, run, added, [_remove(file, now) for file in removed])
-    folded = sum(file["num_records"] for file in removed) - sum(file.rows for file in added)
-    return Folded(len(files), len(files) - len(removed) + len(added), folded)
+        log.commit(snapshot, run, added, removed, rearranged=True)
+    folded = sum(file.rows for file in removed) - sum(file.rows for file in added)
+    return Folded(len(files), len(files) - len(removed) + len(added), folded, len(removed))
 
 
-def _partitions(files: list[dict[str, Any]]) -> list[tuple[tuple[Kind, str], list[dict[str, Any]]]]:
+def foldable(snapshot: Snapshot) -> int:
+    """How many files `fold` would work on."""
+    return sum(len(chosen) for _, chosen in _partitions(snapshot.log_files()))
+
+
+def _partitions(files: list[LogFile]) -> list[tuple[tuple[Kind, str], list[LogFile]]]:
     """The files to rewrite, by partition. Folding needs all of a partition's small rows; joining only small files."""
-    found: dict[tuple[Kind, str], list[dict[str, Any]]] = {}
+    found: dict[tuple[Kind, str], list[LogFile]] = {}
     for file in files:
-        kind = Kind(file["partition.kind"])
-        if kind == Kind.STATE or file["size_bytes"] < _SMALL:
-            found.setdefault((kind, file["partition.endpoint"]), []).append(file)
+        kind = Kind(file.kind)
+        if kind == Kind.STATE or file.size < _SMALL:
+            found.setdefault((kind, file.endpoint), []).append(file)
     return [(key, chosen) for key, chosen in sorted(found.items()) if len(chosen) >= _FOLDABLE]
 
 
@@ -91,8 +94,3 @@ def _folded(endpoint: str) -> str:
         SELECT {order} FROM made
         UNION ALL SELECT {order} FROM {own} WHERE kind = '{Kind.STATE}' AND op <> '{Op.CHECK}'
     """
-
-
-def _remove(file: dict[str, Any], now: int) -> RemoveAction:
-    partition = {"kind": file["partition.kind"], "endpoint": file["partition.endpoint"]}
-    return RemoveAction(file["path"], False, now, file["size_bytes"], partition)

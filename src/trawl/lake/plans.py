@@ -98,10 +98,11 @@ class EndpointCount:
 
 
 class Planner:
-    """One run's planning over one snapshot of the log."""
+    """One run's planning over one snapshot of the log. What was `forgotten` (marks of keys) stands in no listing."""
 
-    def __init__(self, snapshot: Snapshot | None, now: datetime) -> None:
+    def __init__(self, snapshot: Snapshot | None, now: datetime, forgotten: Sequence[str] = ()) -> None:
         self._now = now
+        self._refused = ", ".join(map(literal, forgotten))
         self._con = connect()
         register_log(self._con, "log", snapshot)
         self._rows = rows_of("log")
@@ -281,8 +282,9 @@ class Planner:
                 coalesce(checked_at < {literal(token.first_seen)}, true) OR {now} >= {old_enough}
                 OR coalesce(source_version <> {literal(token.value)}, false)))"""
         audit = 0.0 if token is None else token.audit
+        refused = f"WHERE sha256(endpoint || '/' || key) NOT IN ({self._refused})" if self._refused else ""
         return f"""
-        WITH seen AS (SELECT * FROM listings_in {following}),
+        WITH seen AS (SELECT * FROM (SELECT * FROM listings_in {following}) {refused}),
         met AS (
             SELECT r.level, coalesce(l.endpoint, k.endpoint) AS endpoint, coalesce(l.key, k.key) AS key,
                    l.label, l.locator, l.body, k.* EXCLUDE (endpoint, key), r.detail, r.confirmed, r.freshness, r.tombstone_after,

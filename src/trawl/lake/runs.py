@@ -8,7 +8,7 @@ import base64
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -40,7 +40,7 @@ class Plan:
 
     Attributes:
         config: the hash of everything that shaped the plan; another configuration cannot adopt it.
-        base: the version of the log that it was made from.
+        base: the log that it was made from, by its news: a log that was merely rearranged since is as good.
         files: the rows that the listings alone taught, written and uncommitted.
         held: by endpoint, why its news are held, and the files that would have been committed.
         endpoints: by endpoint, the counts so far.
@@ -75,6 +75,19 @@ class Outcome:
     results: dict[str, dict[str, int]]
     unfetched: int = 0
     told: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A response in quarantine."""
+
+    endpoint: str
+    key: str
+    reason: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    at: datetime
 
 
 class RunStore:
@@ -115,6 +128,13 @@ class RunStore:
         for path in sorted(paths, key=lambda path: path.endswith("/plan.json")):
             self._store.delete(path)
         self._store.prune(self._plan(run))
+
+    def drop_plans(self) -> list[str]:
+        """Remove every plan, also what is left of one; the runs that they were of."""
+        runs = self._store.folders(f"{self._source}/plans")
+        for run in runs:
+            self.drop_plan(run)
+        return runs
 
     def read_shard(self, run: str, shard: int) -> list[Prior]:
         """A shard's records, with all that is known of them."""
@@ -209,6 +229,37 @@ class RunStore:
             "headers": dict(headers),
         } | content
         self._store.put(quarantine_path(self._source, run, endpoint, key), _json(document))
+
+    def quarantined(self, run: str, endpoint: str, key: str) -> "Kept | None":
+        """A response that was kept, or None where it is kept no longer."""
+        content = self._store.get(quarantine_path(self._source, run, endpoint, key))
+        if content is None:
+            return None
+        found = json.loads(content)
+        body = base64.b64decode(found["body_base64"]) if "body_base64" in found else found["body"].encode()
+        at = datetime.fromisoformat(found["observed_at"])
+        return Kept(endpoint, key, found["reason"], found["status"], found["headers"], body, at)
+
+    def quarantine_objects(self, endpoint: str | None = None, key: str | None = None) -> Iterator[dict[str, Any]]:
+        """The objects of kept responses: all, or those of one record in any run."""
+        end = "" if endpoint is None or key is None else quarantine_path("", "", endpoint, key).rpartition("//")[2]
+        for item in self._store.scan(f"{self._source}/quarantine"):
+            if not end or item["path"].split("/", 3)[3] == end:
+                yield item
+
+    def rename_quarantined(self, endpoint: str, keys: Mapping[str, str]) -> list[str]:
+        """Keep the responses of records also under other keys; the objects under the old ones."""
+        old = []
+        for item in self._store.scan(f"{self._source}/quarantine"):
+            _, _, run, place, _ = item["path"].split("/", 4)
+            content = self._store.get(item["path"]) if place == endpoint else None
+            document = {} if content is None else json.loads(content)
+            key = keys.get(document.get("key", ""))
+            if key is not None and key != document["key"]:
+                path = quarantine_path(self._source, run, endpoint, key)
+                self._store.put(path, _json(document | {"key": key}))
+                old.append(item["path"])
+        return old
 
 
 def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:

@@ -14,16 +14,17 @@ import pyarrow.compute as pc
 from trawl.model.canonical import parse
 from trawl.model.errors import LakeError
 from trawl.model.keys import path_told
-from trawl.model.records import Kind, Op
+from trawl.model.records import Kind, Op, Prior
 
 from .lease import Holder, Lease
 from .lease import holder as lease_holder
 from .log import Log, LogFile, LogWriter, Snapshot
 from .runs import RunStore
 from .schema import FILE, NO_ENDPOINT
-from .sql import connect, literal, register_log, rows_of
+from .sql import STATE, connect, literal, register_log, rows_of
 from .store import Store, damaged_file
 
+_ENDPOINT, _KEY = pa.field("endpoint", pa.string()), pa.field("key", pa.string())
 _PAYLOADS = 64  # read at once, each up to some megabytes
 
 
@@ -119,6 +120,20 @@ class SourceLake:
                     if (path := path_told(parse(payload.encode()), template, key)) is not None:
                         found[key] = path
         return found
+
+    def priors(self, snapshot: Snapshot, records: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Prior]:
+        """What is known of some records (endpoint and key), each of which the log holds."""
+        names = ", ".join(
+            {"event": "'' AS event", "floor": "valid_from AS floor", "body": "NULL AS body"}.get(field.name, field.name)
+            for field in fields(Prior)
+        )
+        places, keys = ([record[part] for record in records] for part in (0, 1))
+        with closing(connect()) as con:
+            register_log(con, "log", snapshot)
+            con.register("wanted", pa.table([places, keys], schema=pa.schema([_ENDPOINT, _KEY])))
+            own = f"(FROM {rows_of('log')} SEMI JOIN wanted USING (endpoint, key))"
+            rows = con.sql(f"SELECT {names} FROM ({STATE.format(rows=own)})").to_arrow_table().to_pylist()
+        return {(row["endpoint"], row["key"]): Prior(**row) for row in rows}
 
     def held_ops(self, files: Sequence[LogFile]) -> dict[str, int]:
         """How many rows of each operation uncommitted files hold."""

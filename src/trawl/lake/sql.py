@@ -44,6 +44,7 @@ def connect(memory: str = "500MB") -> duckdb.DuckDBPyConnection:
     con.execute("SET parquet_metadata_cache = true")  # the log is read several times over, and has many files
     con.execute("SET enable_progress_bar = false")  # it would print to stdout, where the result goes
     con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")  # it would stand in the middle of what a program reads
     con.execute("SET autoinstall_known_extensions = false")
     return con
 

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -167,6 +168,24 @@ class Store:
             with faults(self.url):
                 for chunk in obstore.list(self.objects, prefix):
                     yield from chunk  # type: ignore[misc]
+
+    def halves(self, prefix: str) -> Iterator[dict[str, Any]]:
+        """What killed writers left half-written below a prefix of a folder, as `scan` tells it; a bucket shows none."""
+        if self.folder is not None:
+            for file in (self.folder / prefix).rglob("*#*"):
+                if re.fullmatch(r".*#\d+", file.name):
+                    found = file.stat()
+                    yield {
+                        "path": str(file.relative_to(self.folder)),
+                        "size": found.st_size,
+                        "last_modified": datetime.fromtimestamp(found.st_mtime, UTC),
+                    }
+
+    def delete_half(self, path: str) -> None:
+        """Remove what `halves` found."""
+        assert self.folder is not None
+        with faults(self.url):
+            (self.folder / path).unlink(missing_ok=True)
 
     def folders(self, prefix: str = "") -> list[str]:
         """The names one level below a prefix that have something below them."""

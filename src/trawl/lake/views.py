@@ -130,7 +130,10 @@ def changes(rows: str) -> str:
 def quarantine(rows: str, source: str) -> str:
     """Answers that broke their contract; `open` while the record has not been read well since."""
     return f"""
-        SELECT endpoint, key, substr(reason, 13) AS reason, observed_at,
+        SELECT endpoint, key,
+               (SELECT arg_max(label, named.valid_from) FILTER (label IS NOT NULL) FROM {rows} named
+                WHERE named.endpoint = bad.endpoint AND named.key = bad.key) AS label,
+               substr(reason, 13) AS reason, observed_at,
                NOT EXISTS (FROM {rows} later WHERE later.endpoint = bad.endpoint AND later.key = bad.key
                            AND later.valid_from > bad.valid_from AND later.checked_at IS NOT NULL) AS open,
                '{source}/quarantine/' || run || '/' || endpoint || '/' ||

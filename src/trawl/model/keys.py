@@ -1,8 +1,10 @@
 """What identifies a record for ever: the key policy of an endpoint, applied to an item of its list."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -27,13 +29,16 @@ class KeyPolicy:
 
         Raises TornListing where it has none.
         """
+        return self.key_from(lambda field: scalar(item, field), item)
+
+    def key_from(self, find: Callable[[str], str | None], item: Any) -> str:
+        """The same, with another way to find a field's text; `item` is what errors show."""
         if len(self.fields) == 1:
-            return self._part(item, self.fields[0])
-        parts = (self._part(item, field) for field in self.fields)
+            return self._part(find(self.fields[0]), self.fields[0], item)
+        parts = (self._part(find(field), field, item) for field in self.fields)
         return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
 
-    def _part(self, item: Any, field: str) -> str:
-        value = scalar(item, field)
+    def _part(self, value: str | None, field: str, item: Any) -> str:
         if value is None:
             raise TornListing(f"an item has no key at {field!r}: {str(item)[:120]}")
         if self.pattern is None:
@@ -42,6 +47,11 @@ class KeyPolicy:
         if match is None or not match[1]:
             raise TornListing(f"{value!r} at {field!r} does not match the key pattern {self.pattern.pattern!r}")
         return match[1]
+
+
+def mark_of(endpoint: str, key: str) -> str:
+    """What is remembered of a forgotten record, so that it does not come back: nobody can read its key in it."""
+    return sha256(f"{endpoint}/{key}".encode()).hexdigest()
 
 
 def check_key(key: object) -> str:

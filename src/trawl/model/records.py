@@ -18,6 +18,7 @@ class Op(StrEnum):
     GONE = "gone"  # a tombstone
     REVIVE = "revive"  # it came back into the listing, with the content that it had
     FAIL = "fail"  # it was asked for and no usable answer came
+    REHASH = "rehash"  # its stored content was hashed under changed semantic rules; nothing was asked for
     RUN = "run"  # not about a record: the run itself, with the facts that the next one builds on
 
 

@@ -1,6 +1,6 @@
 """The sources that Trawl knows, and how to describe others: in YAML or, where that cannot say it, in Python."""
 
-from .configured import ConfigLoader, PokeApiCrawler, YamlCrawler, with_document
+from .configured import ConfigLoader, PokeApiCrawler, YamlCrawler, as_crawler, with_document
 from .crawler import Batch, Item, SourceCrawler, Validators
 from .reading import parse_source
 from .registry import create_crawler, get_crawler, load_source, register, source_names
@@ -13,6 +13,7 @@ __all__ = [
     "SourceCrawler",
     "Validators",
     "YamlCrawler",
+    "as_crawler",
     "create_crawler",
     "get_crawler",
     "load_source",

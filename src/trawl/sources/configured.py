@@ -19,7 +19,7 @@ from trawl.model.pagination import first_page, next_page, read_page
 from trawl.transport import Client, Response
 from trawl.transport.auth import SecretLoader, read_secret
 
-from .crawler import Batch, Item, Validators
+from .crawler import Batch, Item, SourceCrawler, Validators
 from .reading import parse_source
 
 ConfigLoader = Callable[[str], Awaitable[SourceConfig | None]]
@@ -142,6 +142,11 @@ class YamlCrawler:
             return parse_source(found.read_text(encoding="utf-8"), found.name)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{name}: cannot read its description {found}: {error}") from None
+
+
+def as_crawler(source: SourceConfig | SourceCrawler) -> SourceCrawler:
+    """A crawler for whoever has a configuration only."""
+    return YamlCrawler(source) if isinstance(source, SourceConfig) else source
 
 
 class PokeApiCrawler(YamlCrawler):

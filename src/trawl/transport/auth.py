@@ -28,12 +28,16 @@ def read_secret(credentials: Credentials | None, load_block: SecretLoader | None
     found = _find_secret(credentials, load_block)
     if found is None or (credentials.block is not None and is_placeholder(found)):
         return None
+    return _sendable(credentials, found)
+
+
+def _sendable(credentials: Credentials, found: str) -> str:
     secret = found.strip()
     plain = secret.isascii() or credentials.kind in {"basic", "query"}  # these two encode it
     if not secret or not secret.isprintable() or not plain:
         raise ConfigurationError(
-            f"credentials: the secret in {credentials.env or credentials.file or credentials.block} is empty "
-            "or holds characters that no header can carry",
+            f"credentials: the secret in {credentials.env or credentials.file or credentials.block or 'get_api_key'} is "
+            "empty or holds characters that no header can carry",
             remedy="check what was put there",
         )
     return secret
@@ -76,6 +80,7 @@ class Credential:
     """Adds the secret to requests for one origin, and to no other."""
 
     def __init__(self, credentials: Credentials, secret: str, origin: str) -> None:
+        secret = _sendable(credentials, secret)  # a source in Python may have got it from anywhere
         self._kind, self._name, self._secret = credentials.kind, credentials.name or "", secret
         self._origin = _origin_of(URL(origin))
         shapes = {secret, quote(secret), quote_plus(secret), b64encode(secret.encode()).decode()}

@@ -124,7 +124,8 @@ class Client:
         self._credential = None if key is None else Credential(sent_as, key, self.base_url)
         self._proxy = proxy_for(self.base_url)
         self._session = _session(self.source, self.connections, secure=self.base_url.startswith("https:"))
-        self._pacer = Pacer(self.requests_per_second)
+        self._pacer = Pacer(None)
+        await self._pacer.change(self.requests_per_second)  # the last request of a run before may have just gone
         self._slots = asyncio.Semaphore(self.connections)
         return self
 

@@ -52,6 +52,9 @@ def test_every_command_stands_in_the_documentation_with_output() -> None:
         assert f"\n### `trawl {name}" in text, name
         section = text.split(f"\n### `trawl {name}")[1].split("\n### ")[0]
         assert f"$ trawl {name}" in section, name
+
+
+def test_every_command_stands_in_the_table_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     assert not [name for name in _commands if f"`trawl {name}" not in readme]
 
@@ -60,9 +63,11 @@ def test_options_mean_the_same_in_every_command() -> None:
     load_commands()
     told: dict[str, set[str]] = {}
     for name in _commands:
-        for argument in app[name].assemble_argument_collection():
-            if argument.name.startswith("--"):
-                told.setdefault(argument.name, set()).add(str(argument.parameter.help))
+        inner = [app[name][word] for word in app[name] if not word.startswith("-")]
+        for command in inner or [app[name]]:
+            for argument in command.assemble_argument_collection():
+                if argument.name.startswith("--"):
+                    told.setdefault(argument.name, set()).add(str(argument.parameter.help))
     for option in ("--lake", "--json", "--endpoint", "--as-of", "--base-url"):
         assert option in told
     for option in ("--lake", "--json", "--endpoint", "--as-of"):

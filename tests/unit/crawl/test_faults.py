@@ -1,101 +1,21 @@
 """Whatever the network, the caches and the API do: every record arrives in the end, none regresses, nobody is hurried."""
 
-import json
+import asyncio
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.crawling import Clock, ask, changes_of, contents, count, pokeapi, run
-from trawl.crawl import Report
-from trawl.model.config import SourceConfig
+from tests.crawling import Clock, ask, changes_of, contents, count, run
+from tests.hostile import HELD, PAGED, QUICK, STAT, Days, Documents, day, documents, keys, quick, staged
+from trawl.crawl import CrawlOptions, crawl, hosts
+from trawl.lake import Lake
 from trawl.model.errors import GuardTripped
-from trawl.replica import (
-    Document,
-    Faults,
-    GeneratedCatalogue,
-    Listing,
-    Referee,
-    RefereedApp,
-    Release,
-    ReplicaApp,
-    faulty,
-    running,
-)
-from trawl.replica.catalogue import as_document
 from trawl.replica.faults import FORMS
-
-LONGEST = 0.5
-"""Seconds that a client of these tests keeps to a cool-down at most, and that the referee holds it to."""
-
-HELD = ("evolution-chain", "item", "location-area", "machine", "move", "move-ailment", "pokemon", "pokemon-color",
-        "pokemon-encounters", "pokemon-species")  # fmt: skip
-"""The endpoints that a generated world has."""
-
-QUICK = {"max_backoff": "0.1s", "max_retry_after": f"{LONGEST}s", "timeout": "5s", "attempts": 10}
-Documents = dict[tuple[str, str], Any]
-
-
-def quick(**changes: Any) -> SourceConfig:
-    """The shipped source, its waits short."""
-    return pokeapi(**{"requests": QUICK} | changes)
-
-
-def documents(catalogue: Any) -> Documents:
-    """All that a catalogue holds, asked of nobody."""
-    found: Documents = {}
-    for endpoint in catalogue.endpoints:
-        listing = catalogue.find(endpoint)
-        for entry in listing.entries[: len(listing.entries)]:
-            key = json.loads(entry)["url"].rstrip("/").rpartition("/")[2]
-            for name, path in (
-                (endpoint, f"{endpoint}/{key}"),
-                (f"{endpoint}-encounters", f"{endpoint}/{key}/encounters"),
-            ):
-                if (document := catalogue.find(path)) is not None:
-                    found[name, key] = json.loads(document.body)
-    return found
-
-
-@dataclass
-class Stage:
-    """A faulty world, a lake, and a clock that both go by."""
-
-    url: str
-    app: ReplicaApp
-    referee: Referee
-    clock: Clock
-    lake: Path
-    reports: list[Report] = field(default_factory=list)
-
-    def crawl(self, source: SourceConfig | None = None, **options: Any) -> Report:
-        report = run(self.lake, self.url, source or quick(), clock=self.clock, **options)
-        self.reports.append(report)
-        return report
-
-
-@contextmanager
-def staged(
-    lake: Path, *, before: Any = None, catalogue: Any = None, jitter: float = 0.3, **faults: Any
-) -> Iterator[Stage]:
-    clock = Clock()
-    app = ReplicaApp(catalogue or day(0))
-    referee = Referee(jitter=jitter, longest=LONGEST, clock=clock)
-    old = None if before is None else ReplicaApp(before)
-    world = faulty(app, Faults(**faults), before=old, clock=clock, announce=referee.announced)
-    with running(RefereedApp(world, referee)) as url:
-        yield Stage(url, app, referee, clock, lake)
-
-
-def day(number: int) -> GeneratedCatalogue:
-    return GeneratedCatalogue(200, seed=7, day=number)
 
 
 class Progress:
@@ -161,7 +81,7 @@ RATE = 25.0
 def test_the_rate_is_exceeded_in_no_second_and_no_request_starts_inside_a_cool_down(tmp_path: Path) -> None:
     source = quick(rate={"requests_per_second": RATE, "connections": 8})
     faults = {"errors": 0.1, "resets": 0.05, "cut": 0.05, "slow": 0.05, "slow_time": "0.2s"}
-    faults |= {"storm_every": 25, "storm_requests": 6, "retry_after": "fractional", "wait": "0.5s"}
+    faults |= {"storm_every": 30, "storm_requests": 5, "retry_after": "fractional", "wait": "0.5s"}
     with staged(tmp_path, **faults) as stage:
         for _ in range(2):  # one right after the other
             stage.crawl(source, rate=None, force=True, endpoints=("item",))
@@ -172,42 +92,36 @@ def test_the_rate_is_exceeded_in_no_second_and_no_request_starts_inside_a_cool_d
     assert referee.densest > RATE / 2, "it was a race, not a walk"
 
 
+def test_runs_that_follow_one_another_keep_to_the_rate_together(tmp_path: Path) -> None:
+    source = quick(rate={"requests_per_second": 5, "connections": 4})
+    with staged(tmp_path, catalogue=Days(0, range(1, 4)), jitter=0.2) as stage:
+        stage.crawl(source, rate=None, endpoints=("stat",))
+        for _ in range(12):
+            assert stage.crawl(source, rate=None, endpoints=("stat",)).requests == 1
+    assert not stage.referee.exceeded(5), stage.referee.summary()
+
+
+def test_runs_at_the_same_time_learn_of_each_others_cool_downs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "POLL", 0.1)
+    patient = QUICK | {"max_retry_after": "1.5s"}
+    with staged(tmp_path, jitter=0.8, longest=1.5, storm_every=60, storm_requests=1, wait="1.5s",
+                retry_after="fractional", slow=1, slow_time="0.1s") as stage:  # fmt: skip
+        options = CrawlOptions(base_url=stage.url, rate="unlimited", endpoints=HELD)
+        sources = (quick(requests=patient), quick(requests=patient, name="other"))
+
+        async def together() -> None:
+            await asyncio.gather(*(crawl(source, Lake(tmp_path), options) for source in sources))
+
+        asyncio.run(together())
+    assert stage.referee.cool_downs > 3
+    assert stage.referee.trespasses == 0, stage.referee.summary()
+
+
 def test_a_budget_counts_every_try(tmp_path: Path) -> None:
     with staged(tmp_path, errors=0.3, resets=0.1, cut=0.1) as stage:
         report = stage.crawl(max_requests=100)
         assert report.requests == stage.referee.requests == 100
         assert "stay due" in (report.note or "")
-
-
-class Days:
-    """A tiny API of one list: what it lists and what answers can be changed at will."""
-
-    def __init__(self, deploy: int, keys: range, *, unlisted: tuple[int, ...] = ()) -> None:
-        self.release = Release(hash=f"d{deploy}", deploy_date=str(1_785_542_400 + deploy * 86_400))
-        self.endpoints = frozenset({"stat"})
-        self.keys, self.unlisted = keys, unlisted
-
-    def find(self, path: str) -> Document | Listing | None:
-        if path == "meta":
-            return as_document(
-                json.dumps({"hash": self.release.hash, "deploy_date": self.release.deploy_date}).encode()
-            )
-        if path == "stat":
-            entries = [
-                f'{{"name":"n{key}","url":"https://pokeapi.co/api/v2/stat/{key}/"}}'.encode() for key in self.keys
-            ]
-            return Listing(len(entries), entries)
-        key = path.removeprefix("stat/")
-        known = key.isdecimal() and (int(key) in self.keys or int(key) in self.unlisted)
-        return as_document(f'{{"id":{key},"deploy":"{self.release.hash}"}}'.encode()) if known else None
-
-
-STAT = {"endpoints": {"stat": {}}}
-PAGED = {"endpoints": {"stat": {"list": {"pagination": {"kind": "offset", "limit": 5}}}}}
-
-
-def keys(lake: Path) -> set[int]:
-    return {int(key) for _, key in contents(lake)}
 
 
 @pytest.mark.parametrize("fault", ["torn", "repeated"])
@@ -378,8 +292,8 @@ def test_a_whole_real_day_arrives_through_faults(archives: Path, tmp_path: Path)
         assert process.stdout is not None
         try:
             url = process.stdout.readline().split()[1]
-            for _ in range(4):
-                run(tmp_path, url, quick(), clock=clock)
+            for _ in range(3):
+                run(tmp_path, url, quick(requests=QUICK | {"max_retry_after": "1m"}), clock=clock)
                 clock.move(days=1)
             seen = httpx.get(url.replace("/api/v2", "/referee")).json()
         finally:

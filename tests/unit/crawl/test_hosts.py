@@ -44,7 +44,8 @@ def test_two_runs_together_keep_to_the_hosts_rate(tmp_path: Path, world: World) 
     asyncio.run(two_sources(Lake(tmp_path), world.url))
     starts = sorted(world.app.stats.starts or [])
     assert len(starts) > 2 * RATE
-    assert most_in_a_second(starts) <= RATE + 2  # a request may take longer on its way than the next one
+    # What arrives together has not started together: on a busy machine some are late, and meet those behind them.
+    assert most_in_a_second(starts) <= 1.2 * RATE
     assert not list(tmp_path.glob("hosts/*/shares/*"))
 
 

@@ -1,6 +1,10 @@
 """A document that breaks its contract is not believed."""
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from trawl.model.canonical import parse
@@ -83,3 +87,18 @@ def test_the_key_must_stand_in_the_document(key: str) -> None:
 def test_an_unknown_type_is_refused_with_those_that_are(types: object) -> None:
     with pytest.raises(ValidationError, match="write one of object, array, string"):
         Contract(fields={"a": types})
+
+
+@given(
+    st.dictionaries(st.sampled_from(["id", "name"]), st.none() | st.integers(0, 2) | st.text(max_size=1)),
+    st.dictionaries(st.sampled_from(["id", "name"]), st.sampled_from(["integer", "string", "string|null", "any"])),
+    st.sampled_from([None, "id", "name"]),
+)
+def test_the_findings_are_all_well_exactly_where_the_document_is_believed(
+    value: dict[str, object], fields: dict[str, str], key: str | None
+) -> None:
+    contract = Contract(fields=fields, key=key)
+    believed = broken(contract, json.dumps(value)) is None
+    findings = list(contract.findings(value, "1"))
+    assert believed == all(finding.ok for finding in findings)
+    assert len(findings) == 1 + len(fields) + (key is not None)

@@ -1,8 +1,12 @@
 """What a source answers: the shipped one by its description, alone as in a run."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import World
+from tests.crawling import contents, run
+from trawl.cli.app import invoke
 from trawl.model.errors import ConfigurationError, Skippable, TornListing
 from trawl.sources import Item, PokeApiCrawler, Validators, YamlCrawler, parse_source, registry
 from trawl.transport import Client
@@ -72,3 +76,14 @@ async def test_what_only_a_run_can_tell_is_refused_with_its_reason(world: World)
 def test_a_class_without_a_description_needs_a_configuration() -> None:
     with pytest.raises(ConfigurationError, match="YamlCrawler has no configuration"):
         YamlCrawler()
+
+
+def test_a_record_is_exported_to_the_path_that_its_source_names(world: World, tmp_path: Path) -> None:
+    run(tmp_path / "lake", world.url, endpoints=("machine", "pokemon"))
+    folder = tmp_path / "files"
+    assert (
+        invoke(["export", "pokeapi", "--to", str(folder), "--format", "files", "--lake", str(tmp_path / "lake")]) == 0
+    )
+    named = {PokeApiCrawler().get_data_path_for_item(*record) for record in contents(tmp_path / "lake")}
+    assert named
+    assert {str(file.relative_to(folder)) for file in folder.rglob("*.json")} == named

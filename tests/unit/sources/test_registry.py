@@ -1,13 +1,21 @@
 """One registry knows every source: shipped, offered by packages, or registered in this process."""
 
+import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from examples.python_source import museum
+from examples.python_source import Museum, museum
 
+import trawl
 from trawl.cli.app import invoke
+from trawl.crawl import CrawlOptions, crawl
 from trawl.model.config import SourceConfig
 from trawl.model.errors import ConfigurationError
 from trawl.sources import (
@@ -109,6 +117,53 @@ def test_an_offered_source_in_python_is_crawled_and_planned_by_its_name(
         assert json.loads(capsys.readouterr().out)["endpoints"]["works"]["new"] == 4
 
 
+HANGS = """
+import asyncio, pathlib
+from examples.python_source import Museum
+class It(Museum):
+    async def discover_item_ids(self, endpoint, client, known=None):
+        async for batch in super().discover_item_ids(endpoint, client, known):
+            yield batch
+            pathlib.Path({mark!r}).touch()
+            await asyncio.sleep(600)
+"""
+
+
+def test_ctrl_c_in_the_midst_of_a_list_leaves_nothing_of_it(offer: Offer, tmp_path: Path) -> None:
+    mark = tmp_path / "reached"
+    offer("hangs", HANGS.format(mark=str(mark)), museum="hangs:It")
+    command = [
+        sys.executable,
+        "-c",
+        "from trawl.cli import main; main()",
+        "run",
+        "museum",
+        "--lake",
+        str(tmp_path / "lake"),
+    ]
+    with museum() as (url, _):
+        process = subprocess.Popen(
+            [*command, "--base-url", url, "--rate", "unlimited"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        while not mark.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert time.monotonic() - began < 5
+        assert process.returncode == 130
+        assert "goes on" in said
+        lake = trawl.open(tmp_path / "lake")
+        assert [row["status"] for row in lake.query("SELECT status FROM museum.runs").rows()] == ["interrupted"]
+        assert lake.source("museum").committed_runs(lake.source("museum").log.snapshot()) == set()
+        report = asyncio.run(crawl(Museum(), lake, CrawlOptions(base_url=url, rate="unlimited")))
+    assert report.total("new") == 4
+
+
 def test_an_unknown_name_is_refused_with_those_that_are_known(offer: Offer) -> None:
     offer("offers_ledger", class_of("ledger"), ledger="offers_ledger:It")
     assert "known are: ledger, pokeapi; or name a YAML file" in said("nothing_like_it")
@@ -142,6 +197,8 @@ def test_a_broken_package_is_named_with_its_fault_and_costs_no_other_source(
     listed = capsys.readouterr().out
     assert "https://pokeapi.co" in listed
     assert "broken: " in listed
+    assert invoke(["sources", "--json"]) == 0
+    assert reason in {found["name"]: found.get("error", "") for found in json.loads(capsys.readouterr().out)}["broken"]
     assert invoke(["check"]) == 1
     checked = " ".join(capsys.readouterr().out.split())
     assert "ok pokeapi" in checked

@@ -76,6 +76,13 @@ async def test_it_retries_and_cools_down() -> None:
         assert waits == [timedelta(seconds=7)]
 
 
+@pytest.mark.parametrize("key", ["", "s3cret\r\nX: y", "s3crét"])
+async def test_a_key_of_the_sources_own_that_no_header_can_carry_is_refused_unseen(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="the secret in get_api_key is empty or holds") as caught:
+        await Client.for_source(source(), api_key=lambda: key).__aenter__()
+    assert "s3cr" not in str(caught.value)
+
+
 async def test_its_budget_is_its_own() -> None:
     async with serving(reply()) as server, Client.for_source(source(), base_url=server.url, budget=1) as client:
         await client.get("a")

@@ -1,0 +1,66 @@
+"""What all upkeep of a lake stands on: one source of it, at one moment, under the source's lease."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from trawl.lake import Lake, LogFile, Snapshot, SourceLake
+from trawl.lake.lease import Lease
+from trawl.model.errors import ConfigurationError, LakeError
+from trawl.transport import Clock
+
+
+def run_id(started: datetime) -> str:
+    """A run's name: ids sort as their runs began, to the millisecond."""
+    return f"{started:%Y%m%dT%H%M%S}{started.microsecond // 1000:03d}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """One source's part of a lake while it is worked on. Without a lease (a dry run) nothing can be committed."""
+
+    run: str
+    started_at: datetime
+    source: SourceLake
+    snapshot: Snapshot
+    facts: dict[str, Any]
+    lease: Lease | None
+
+    def commit(
+        self,
+        files: Sequence[LogFile] = (),
+        removed: Sequence[LogFile] = (),
+        facts: dict[str, Any] | None = None,
+        *,
+        rearranged: bool = False,
+    ) -> None:
+        """One commit, fenced; with `facts` it is a run like any other, which the next one builds on."""
+        if self.lease is None:
+            raise LakeError("a dry run commits nothing")
+        if facts is not None:
+            writer = self.source.log.writer(self.run, "run")
+            self.source.write_run(writer, self.run, self.started_at, facts)
+            files = [*files, *writer.close()]
+        self.lease.check()
+        self.source.log.commit(self.snapshot, self.run, files, removed, rearranged=rearranged)
+
+
+@contextmanager
+def upkeep(lake: Lake, name: str, clock: Clock, *, dry_run: bool = False) -> Iterator[Upkeep]:
+    """Open a source of a lake for work, under its lease. Raises LeaseHeld while a run is writing it."""
+    source, started = lake.held(name), clock()
+    lease = None if dry_run else source.lease(run_id(started), clock)
+    try:
+        if lease is not None:
+            lease.take()
+        with lake.faults():
+            snapshot = source.log.snapshot()
+            if snapshot is None:
+                raise ConfigurationError(f"the lake {lake.url} holds nothing of {name!r} yet", remedy="crawl it first")
+            yield Upkeep(run_id(started), started, source, snapshot, source.facts(snapshot), lease)
+    finally:
+        if lease is not None:
+            lease.release()
