@@ -6,8 +6,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,11 @@ SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (si
 
 def interrupt(process: subprocess.Popen[str], number: int, code: int) -> str:
     """Send the signal: the process ends in time, with its exit code and without a traceback. What it said."""
-    sent = time.monotonic()
     process.send_signal(number)
+    return ended(process, time.monotonic(), code)
+
+
+def ended(process: subprocess.Popen[str], sent: float, code: int) -> str:
     _, said = process.communicate(timeout=10)
     assert time.monotonic() - sent < 5, said
     assert "Traceback" not in said
@@ -130,8 +133,10 @@ def test_while_waiting_for_another_writer(tmp_path: Path, family_file: Path, num
     assert lake.store.get("family/lease.json") == other
 
 
-@SIGNALS
-@pytest.mark.parametrize("command", ["run", "maintain"])
+@pytest.mark.parametrize(
+    ("command", "number", "code"),
+    [("run", signal.SIGINT, 130), ("run", signal.SIGTERM, 143), ("maintain", signal.SIGTERM, 143)],
+)
 def test_as_soon_as_the_lease_is_taken(
     tmp_path: Path, pokeapi_lakes: Undisturbed, command: str, number: int, code: int
 ) -> None:
@@ -146,8 +151,7 @@ def test_as_soon_as_the_lease_is_taken(
     assert holdings(tmp_path, "pokeapi")["records"] == holdings(pokeapi_lakes(0), "pokeapi")["records"]
 
 
-@SIGNALS
-@pytest.mark.parametrize("delay", [0.05, 0.4])
+@pytest.mark.parametrize(("number", "code", "delay"), [(signal.SIGINT, 130, 0.4), (signal.SIGTERM, 143, 0.05)])
 def test_while_a_larger_lake_is_planned(tmp_path: Path, number: int, code: int, delay: float) -> None:
     app = ReplicaApp(GeneratedCatalogue(60_000, seed=1, day=0))
     with place(tmp_path, app, load_source("pokeapi"), flags=["--endpoint", "machine"]) as known:
@@ -164,29 +168,43 @@ def test_while_a_larger_lake_is_planned(tmp_path: Path, number: int, code: int, 
 
 
 @contextmanager
-def deaf_server() -> Iterator[str]:
-    """It takes connections and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+def deaf_server() -> Iterator[tuple[str, Callable[[], int]]]:
+    """It takes connections and never says a word; its address, and how many have come."""
+    with ExitStack() as lines, socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        came: list[socket.socket] = []
+
+        def callers() -> int:
+            with suppress(BlockingIOError):
+                came.append(lines.enter_context(listener.accept()[0]))
+            return len(came)
+
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", callers
 
 
-@SIGNALS
-@pytest.mark.parametrize("command", [["status"], ["run", "pokeapi"], ["maintain", "pokeapi"]])
-def test_while_the_storage_does_not_answer(
-    monkeypatch: pytest.MonkeyPatch, command: list[str], number: int, code: int
-) -> None:
-    with deaf_server() as url:
+def test_while_the_storage_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = [["status"], ["run", "pokeapi"], ["maintain", "pokeapi"], ["run", "pokeapi"]]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
+    with deaf_server() as (url, callers):
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nothing")
-        process = subprocess.Popen(
-            [*TRAWL, *command, "--lake", "s3://bucket/lake"],
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-        )
+        processes = [
+            subprocess.Popen(
+                [*TRAWL, *command, "--lake", "s3://bucket/lake"],
+                stderr=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                text=True,
+            )
+            for command in commands
+        ]
         try:
-            time.sleep(2)  # it has nothing to show for it that it waits
-            interrupt(process, number, code)
+            assert until(processes[-1], lambda: callers() >= len(processes))
+            time.sleep(0.3)
+            sent = time.monotonic()
+            for number, process in enumerate(processes):
+                process.send_signal(signal.SIGTERM if number % 2 else signal.SIGINT)
+            for number, process in enumerate(processes):
+                ended(process, sent, 143 if number % 2 else 130)
         finally:
-            kill(process)
+            for process in processes:
+                kill(process)
