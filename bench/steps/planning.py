@@ -26,6 +26,7 @@ def plan(lake: str, now: str, *, due: bool, records: int, rows_per_file: int) ->
         marks.append((name, time.perf_counter()))
 
     planner = Planner(part.log.snapshot(), moment)
+    planner.read()
     mark("the latest rows")
     counts = planner.decide(rules, listings, token=token, force=False)
     mark("deciding")

@@ -61,8 +61,8 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def main() -> None:
-    """Run a command and exit: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted."""
-    interrupts.watch()
+    """Run a command and exit: 0 done, 1 failed, 2 wrong usage or configuration, 130 or 143 interrupted (Ctrl-C, SIGTERM)."""
+    interrupts.watch(_farewell(sys.argv[1:]))
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -95,11 +95,14 @@ def invoke(arguments: list[str]) -> int:
 
 
 def _interrupted(arguments: list[str]) -> int:
-    goes_on = (
-        ": the lake is as it was; the same command goes on with what is finished" if "run" in arguments[:1] else ""
-    )
-    errors.print(f"interrupted{goes_on}", style="yellow")
-    return interrupts.EXIT_INTERRUPTED
+    errors.print(_farewell(arguments), style="yellow")
+    return interrupts.exit_code()
+
+
+def _farewell(arguments: list[str]) -> str:
+    if arguments[:1] == ["run"]:
+        return "interrupted: the lake is as it was; the same command goes on with what is finished"
+    return "interrupted"
 
 
 def load_commands() -> None:

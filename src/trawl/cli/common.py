@@ -20,7 +20,7 @@ from trawl.lake import Lake
 from trawl.model.errors import ConfigurationError
 from trawl.model.values import parse_duration
 
-from . import interrupts
+from .interrupts import ending_soon
 
 LakeOption = Annotated[
     str | None,
@@ -48,18 +48,9 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
     try:
         from uvloop import new_event_loop
     except ImportError:
-        return asyncio.run(_ending(work))
+        return asyncio.run(ending_soon(work))
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(_ending(work))
-
-
-async def _ending(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """The work; once it is cancelled, its threads have not for ever to come to an end."""
-    try:
-        return await work
-    except asyncio.CancelledError:
-        interrupts.end_soon()
-        raise
+        return runner.run(ending_soon(work))
 
 
 def open_lake(url: str | None) -> Lake:

@@ -1,45 +1,74 @@
-"""Ctrl-C ends every command within five seconds, also one that is deep in a library and does not listen.
+"""Ctrl-C and SIGTERM end every command within five seconds, also one that is deep in a library and does not listen.
 
-Python tells a program of the signal between two of its own steps. A query or a file that is being read may not come to
-one for minutes. Then the process simply ends: whatever it wrote counts only once it is whole.
+Python tells a program of the signal between two of its own steps. A query, a file that is being read or a storage that
+does not answer may not come to one for minutes. Then the process simply ends: whatever it wrote counts only once it is
+whole.
 """
 
+import asyncio
 import os
 import signal
 import socket
 import threading
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
+from types import FrameType
+from typing import Any, TypeVar
 
 PATIENCE = 4.0  # seconds
-EXIT_INTERRUPTED = 130
 
+_Result = TypeVar("_Result")
 _watched = threading.Event()
+_terminated = threading.Event()
+_farewell = "interrupted"
 
 
-def watch() -> None:
-    """From now on a Ctrl-C that nobody heeds ends the process. Called once, by the process' own entry."""
+def watch(farewell: str) -> None:
+    """From now on SIGTERM does what Ctrl-C does, and if nobody heeds it the process ends. Called once, by its own entry."""
+    global _farewell  # noqa: PLW0603
+    _farewell = farewell
     listening, woken = socket.socketpair()
     woken.setblocking(False)
     signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, _like_ctrl_c)
     _watched.set()
     threading.Thread(target=_listen, args=(listening, woken), name="trawl-interrupts", daemon=True).start()
 
 
-def end_soon() -> None:
-    """End the process, unless it ends by itself; for what heard of the signal and now waits for others."""
-    if _watched.is_set():
-        threading.Thread(target=_end, name="trawl-end", daemon=True).start()
+def exit_code() -> int:
+    """130 after Ctrl-C, 143 after SIGTERM, as shells have it."""
+    return 128 + (signal.SIGTERM if _terminated.is_set() else signal.SIGINT)
+
+
+async def ending_soon(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """The work. Once it is cancelled (so an event loop passes on Ctrl-C), it and its threads have not for ever to end."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        if _watched.is_set():
+            threading.Thread(target=_end, name="trawl-end", daemon=True).start()
+        task.cancel()
+        await asyncio.wait([task])
+    return task.result()
+
+
+def _like_ctrl_c(_number: int, _: FrameType | None) -> None:
+    _terminated.set()
+    signal.raise_signal(signal.SIGINT)
 
 
 def _listen(listening: socket.socket, _woken: socket.socket) -> None:
     while signals := listening.recv(64):
-        if signal.SIGINT in signals:
+        if signal.SIGTERM in signals:
+            _terminated.set()
+        if signal.SIGINT in signals or signal.SIGTERM in signals:
             _end()
 
 
 def _end() -> None:
     time.sleep(PATIENCE)
     with suppress(OSError):
-        os.write(2, b"interrupted\n")
-    os._exit(EXIT_INTERRUPTED)
+        os.write(2, f"{_farewell}\n".encode())
+    os._exit(exit_code())

@@ -79,5 +79,6 @@ def _show(name: str, fact: dict[str, Any]) -> None:
 
 
 def _run_row(run: dict[str, Any]) -> list[Any]:
-    started = f"{run['started_at']:%Y-%m-%d %H:%M}"
-    return [run["run_id"], run["mode"], run["status"], started, round(run["duration_s"], 1), run["requests"]]
+    started, seconds = run["started_at"], run["duration_s"]  # none where the manifest is damaged
+    when = f"{started:%Y-%m-%d %H:%M}" if started else ""
+    return [run["run_id"], run["mode"], run["status"], when, round(seconds or 0, 1), run["requests"]]

@@ -4,7 +4,7 @@ import asyncio
 import gc
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from trawl.lake import Lake, ListingState, Outcome, Plan
 from trawl.lake.lease import Lease
 from trawl.model.config import SourceConfig
-from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit, TrawlError
+from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
 from trawl.sources import SourceCrawler, as_crawler
 from trawl.transport import Client, Clock, CoolDown, utc_now
@@ -26,7 +26,7 @@ from .planning import Context, NothingNew, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
 from .rules import follow_rules
-from .tasks import task_group
+from .tasks import in_thread, task_group, to_the_end
 from .upkeep import Upkeep, run_id
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
@@ -50,31 +50,44 @@ async def crawl(
         GuardTripped: too much failed; nothing was committed, finished shards are kept.
         LakeError: the lake cannot be read or written; it is as it was.
     """
+    with lake.faults():
+        return await _crawl(source, lake, options, progress=progress, clock=clock, load_block=load_block)
+
+
+async def _crawl(
+    source: SourceConfig | SourceCrawler,
+    lake: Lake,
+    options: CrawlOptions | None,
+    *,
+    progress: Progress | None,
+    clock: Clock,
+    load_block: SecretLoader | None,
+) -> Report:
     options = options or CrawlOptions()
     progress = progress or Quiet()
     crawler = as_crawler(source)
     source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
-    part.log.snapshot()  # a newer format is refused before anything is written
+    await in_thread(part.log.snapshot)  # a newer format is refused before anything is written
     lake.store.make()
     started = clock()
     run = run_id(started)
     lease = part.lease(run, clock)
-    await _take(lease, options, progress, clock)
     try:
-        snapshot = await asyncio.to_thread(part.log.make)
-        facts = part.facts(snapshot)
+        await _take(lease, options, progress, clock)
+        snapshot = await in_thread(part.log.make)
+        facts = await in_thread(part.facts, snapshot)
         check_keys(source, facts)
         context = Context(run, started, crawler, target, options, part, snapshot, facts, clock, progress)
-        if decided := await asyncio.to_thread(holds.decide, context, lease):
+        if decided := await to_the_end(holds.decide, context, lease):
             return decided
         work = Upkeep(run, started, part, snapshot, facts, lease)
-        work = await asyncio.to_thread(follow_rules, work, source, target.endpoints, progress.say)
+        work = await to_the_end(follow_rules, work, source, target.endpoints, progress.say)
         context = replace(context, snapshot=work.snapshot, facts=work.facts)
         return await _run(context, lake, lease, load_block)
     finally:
-        await asyncio.to_thread(lease.release)
+        await in_thread(lease.release)
 
 
 async def preview(
@@ -92,8 +105,8 @@ async def preview(
     source = crawler.config_block
     target = resolve(source, options)
     part = lake.source(source.name)
-    snapshot = part.log.snapshot()
-    facts = part.facts(snapshot)
+    snapshot = await in_thread(part.log.snapshot)
+    facts = await in_thread(part.facts, snapshot)
     check_keys(source, facts)
     context = Context("preview", clock(), crawler, target, options, part, snapshot, facts, clock, progress or Quiet())
     host = SharedHost(context, lake)
@@ -109,7 +122,7 @@ async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: 
     until = None if options.wait is None else clock() + options.wait
     while True:
         try:
-            await asyncio.to_thread(lease.take)
+            await in_thread(lease.take)
         except LeaseHeld as error:
             if until is None or clock() >= until:
                 raise
@@ -140,7 +153,7 @@ async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoa
         except BaseException as error:
             _record_failure(context, client, error)
             raise
-    return await asyncio.to_thread(_commit, context, client, plan, outcomes, lease)
+    return await to_the_end(_commit, context, client, plan, outcomes, lease)
 
 
 def _client(context: Context, cool_down: CoolDown, load_block: SecretLoader | None) -> Client:
@@ -275,7 +288,8 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
     except StaleCommit as error:
         _record_failure(context, client, error)
         raise
-    context.lake.runs.drop_plan(plan.run)
+    with suppress(LakeError):  # the run is committed: the next one finds that, and drops the plan
+        context.lake.runs.drop_plan(plan.run)
     return report
 
 

@@ -83,4 +83,5 @@ class SharedHost:
             return
         self._told = until
         self._context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")
-        await asyncio.to_thread(self._board.publish, until)
+        with suppress(LakeError):  # this run keeps to it in any case
+            await asyncio.to_thread(self._board.publish, until)

@@ -32,7 +32,7 @@ from trawl.transport import Client, Clock
 from .listing import Absent, Kept, Listed, Listing, Unchanged, list_endpoint
 from .options import CrawlOptions, Target
 from .progress import Progress, count_of
-from .tasks import task_group
+from .tasks import in_thread, task_group
 
 ADOPTABLE = timedelta(hours=24)
 
@@ -125,17 +125,19 @@ async def make_plan(context: Context, client: Client) -> Plan | NothingNew:
     """Decide what this run does and store it."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
-    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at, _forgotten(context.facts))
+    planner = Planner(context.snapshot, context.started_at, _forgotten(context.facts))
     try:
+        await in_thread(planner.read, stop=planner.stop)
         if (
             token is not None
             and not context.options.force
-            and await asyncio.to_thread(_settled, context, planner, token, known)
+            and await in_thread(_settled, context, planner, token, known, stop=planner.stop)
         ):
             context.progress.say(f"version {token.value}: unchanged and settled, nothing is due")
             return NothingNew({})
-        listings = await _list_all(context, client, known, await asyncio.to_thread(planner.unsettled))
-        return await asyncio.to_thread(_plan, context, client, planner, token, known, listings)
+        unsettled = await in_thread(planner.unsettled, stop=planner.stop)
+        listings = await _list_all(context, client, known, unsettled)
+        return await in_thread(_plan, context, client, planner, token, known, listings, stop=planner.stop)
     finally:
         planner.close()
 
@@ -158,9 +160,10 @@ async def preview(context: Context, client: Client) -> Preview:
     """Decide as a refresh would, and write nothing."""
     token = await _ask_token(context, client)
     known = await asyncio.to_thread(context.lake.listings, context.snapshot)
-    planner = await asyncio.to_thread(Planner, context.snapshot, context.started_at, _forgotten(context.facts))
+    planner = Planner(context.snapshot, context.started_at, _forgotten(context.facts))
     try:
-        unsettled = await asyncio.to_thread(planner.unsettled)
+        await in_thread(planner.read, stop=planner.stop)
+        unsettled = await in_thread(planner.unsettled, stop=planner.stop)
         listings = {listing.endpoint: listing for listing in await _list_all(context, client, known, unsettled)}
         tables = {name: listing.table for name, listing in listings.items() if isinstance(listing, Listed)}
         gone = {name for name, listing in listings.items() if isinstance(listing, Absent)}
@@ -182,12 +185,20 @@ def adopt(context: Context) -> Plan | None:
     """The unfinished plan that this run may go on with; others are given up, visibly."""
     found = None
     news, wanted, now = context.base.news, fingerprint_of(context), context.started_at
-    for plan in context.lake.runs.plans():
+    for run, plan in context.lake.runs.unfinished().items():
+        if plan is None:
+            context.progress.say(f"run {run}: its unfinished plan is given up: it is not whole")
+            context.lake.runs.drop_plan(run)
+            continue
         reason = _unfit(plan, wanted, news, now)
         if context.lake.log.holds(plan.run):
             reason = "its run is in the log already"
         if reason is None and found is None:
             found = plan
+            if broken := context.lake.runs.drop_broken_outcomes(run):
+                context.progress.say(
+                    f"run {run}: {count_of(broken, 'shard')} must be fetched again: their files are not whole"
+                )
             continue
         context.progress.say(f"run {plan.run}: its unfinished plan is given up: {reason or 'an older one is finished'}")
         context.lake.runs.drop_plan(plan.run)

@@ -53,13 +53,14 @@ def upkeep(lake: Lake, name: str, clock: Clock, *, dry_run: bool = False) -> Ite
     """Open a source of a lake for work, under its lease. Raises LeaseHeld while a run is writing it."""
     source, started = lake.held(name), clock()
     lease = None if dry_run else source.lease(run_id(started), clock)
-    if lease is not None:
-        lease.take()
     try:
-        snapshot = source.log.snapshot()
-        if snapshot is None:
-            raise ConfigurationError(f"the lake {lake.url} holds nothing of {name!r} yet", remedy="crawl it first")
-        yield Upkeep(run_id(started), started, source, snapshot, source.facts(snapshot), lease)
+        if lease is not None:
+            lease.take()
+        with lake.faults():
+            snapshot = source.log.snapshot()
+            if snapshot is None:
+                raise ConfigurationError(f"the lake {lake.url} holds nothing of {name!r} yet", remedy="crawl it first")
+            yield Upkeep(run_id(started), started, source, snapshot, source.facts(snapshot), lease)
     finally:
         if lease is not None:
             lease.release()

@@ -29,9 +29,10 @@ class HostBoard:
         """Until when nobody may ask, or None."""
         content = self._store.get(f"{self._folder}/cool-down.json")
         try:
-            return None if content is None else datetime.fromisoformat(json.loads(content)["until"])
+            until = None if content is None else datetime.fromisoformat(json.loads(content)["until"])
         except (ValueError, KeyError, TypeError):
             return None
+        return None if until is None or until.tzinfo is None else until
 
     def publish(self, until: datetime) -> None:
         """Tell all runs not to ask before `until`, unless they know of a later instant."""

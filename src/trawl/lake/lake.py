@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
 from difflib import get_close_matches
 from typing import IO, Any
@@ -17,8 +17,8 @@ from trawl.model.errors import ConfigurationError
 
 from . import history, views
 from .source import SourceLake
-from .sql import connect, unreadable
-from .store import Store
+from .sql import connect
+from .store import FAULTS, Store, explain, faults
 
 
 class Lake:
@@ -56,26 +56,29 @@ class Lake:
         con = connect("75%")
         words = sql.lower()
         names = self.sources()
-        for name in names:
-            source = self.source(name)
-            snapshot = source.log.snapshot()
-            views.create(
-                con,
-                name,
-                snapshot,
-                lambda source=source, snapshot=snapshot: _runs(source, snapshot),  # type: ignore[misc]
-                base_url=source.facts(snapshot).get("base_url"),
-                as_of=as_of,
-                wanted=lambda view: view in words,
-            )
-        try:
+        with faults(self.url):
+            for name in names:
+                source = self.source(name)
+                snapshot = source.log.snapshot()
+                views.create(
+                    con,
+                    name,
+                    snapshot,
+                    lambda source=source, snapshot=snapshot: _runs(source, snapshot),  # type: ignore[misc]
+                    base_url=source.facts(snapshot).get("base_url"),
+                    as_of=as_of,
+                    wanted=lambda view: view in words,
+                )
+        known = [f"{name}.{view}" for name in names for view in views.NAMES]
+        with _sql_errors(self.url, sql, known):
             relation = con.sql(sql)
-        except duckdb.Error as error:
-            known = [f"{name}.{view}" for name in names for view in views.NAMES]
-            raise _explain(error, sql, known) from None
         if relation is None:
             raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
-        return Result(con, relation)
+        return Result(con, relation, self.url)
+
+    def faults(self) -> AbstractContextManager[None]:
+        """Whatever the libraries below raise where the storage fails, or holds what is damaged, as one LakeError."""
+        return faults(self.url)
 
     def records(self, source: str, *, as_of: datetime | None = None) -> "Result":
         """The view `<source>.records` as it is, or was `as_of` an instant."""
@@ -110,8 +113,8 @@ class Lake:
 class Result:
     """An answer that has not been read yet. Read it once, by any of its methods."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation) -> None:
-        self._con = con  # the relation lives as long as its connection
+    def __init__(self, con: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation, url: str) -> None:
+        self._con, self._url = con, url  # the relation lives as long as its connection
         self._relation = relation
 
     @property
@@ -120,18 +123,18 @@ class Result:
 
     def to_arrow(self) -> pa.Table:
         """All of it as an Arrow table."""
-        with _sql_errors():
+        with _sql_errors(self._url):
             return self._relation.to_arrow_table()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict per row, streamed."""
-        with _sql_errors(), closing(self._con):
+        with _sql_errors(self._url), closing(self._con):
             for batch in self._relation.to_arrow_reader(4096):
                 yield from batch.to_pylist()
 
     def write_csv(self, sink: IO[bytes]) -> None:
         """Comma-separated, with a header; nested values as JSON text."""
-        with _sql_errors():
+        with _sql_errors(self._url):
             reader = self._relation.to_arrow_reader(4096)
             with pyarrow.csv.CSVWriter(sink, reader.schema) as writer:
                 for batch in reader:
@@ -139,26 +142,29 @@ class Result:
 
     def write_parquet(self, sink: IO[bytes]) -> None:
         """One Parquet file, zstd."""
-        with _sql_errors():
+        with _sql_errors(self._url):
             reader = self._relation.to_arrow_reader(16_384)
             with pq.ParquetWriter(sink, reader.schema, compression="zstd") as writer:
                 for batch in reader:
                     writer.write_batch(batch)
 
 
-class _sql_errors:  # noqa: N801
-    """A fault that only shows while rows are read is the question's, too."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, duckdb.InterruptException):
-            raise KeyboardInterrupt from None
-        if isinstance(error, duckdb.IOException):
-            raise unreadable(error) from None
-        if isinstance(error, duckdb.Error):
-            raise ConfigurationError(f"SQL: {_plain(error)}") from None
+@contextmanager
+def _sql_errors(url: str, sql: str = "", known: list[str] | None = None) -> Iterator[None]:
+    """What DuckDB refuses is the question's fault (it may only show while rows are read), unless the lake's is plain."""
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except duckdb.Error as error:
+        fault = explain(error, url)
+        if fault.remedy:
+            raise fault from None
+        if known is not None:
+            raise _explain(error, sql, known) from None
+        raise ConfigurationError(f"SQL: {_plain(error)}") from None
+    except FAULTS as error:
+        raise explain(error, url) from None
 
 
 def _explain(error: duckdb.Error, sql: str, known: list[str]) -> ConfigurationError:

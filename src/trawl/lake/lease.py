@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Holder:
 
     run: str
     host: str
+    machine: str  # which host of that name, since which boot, and where there process numbers count
     pid: int
     taken_at: str
     expires_at: str
@@ -37,7 +39,7 @@ class Holder:
         """Whether the lease may be taken over: it is over, or its process on this machine has ended."""
         if datetime.fromisoformat(self.expires_at) <= now:
             return True
-        return self.host == _host() and self.pid != os.getpid() and not _alive(self.pid)
+        return self.machine == _machine() and self.pid != os.getpid() and not _alive(self.pid)
 
     def __str__(self) -> str:
         return f"run {self.run} on {self.host} (process {self.pid}), until {self.expires_at}"
@@ -56,17 +58,17 @@ class Lease:
     def take(self) -> None:
         """Take the lease or raise LeaseHeld, which names the holder."""
         found = self._store.get_tagged(self._path)
-        if found is not None:
-            holder = _read(found[0], self._path)
-            if not holder.gone(self._clock()):
-                raise LeaseHeld(
-                    f"the source is being written by {holder}",
-                    remedy="wait for it (--wait 10m), or look whether it still lives; its lease runs out by itself",
-                )
+        holder = None if found is None else _read(found[0], self._path)
+        if holder is not None and not holder.gone(self._clock()) and not _left_behind(holder):
+            raise LeaseHeld(
+                f"the source is being written by {holder}",
+                remedy="wait for it (--wait 10m), or look whether it still lives; its lease runs out by itself",
+            )
         try:
-            self._tag = self._store.swap(self._path, self._content(), None if found is None else found[1])
+            self._tag = self._swap(None if found is None else found[1])
         except Conflict:
             raise LeaseHeld("another run took the source's lease just now", remedy="wait for it (--wait 10m)") from None
+        _held.add(self._run)
         self._thread.start()
 
     def check(self) -> None:
@@ -79,6 +81,7 @@ class Lease:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
+        _held.discard(self._run)
         if self._lost is None and self._tag is not None:
             with suppress(Conflict, LakeError):  # it runs out by itself
                 self._store.swap(self._path, self._content(timedelta(0)), self._tag)
@@ -87,7 +90,7 @@ class Lease:
         due = self._clock() + TERM
         while not self._stop.wait(HEARTBEAT.total_seconds()):
             try:
-                self._tag = self._store.swap(self._path, self._content(), self._tag)
+                self._tag = self._swap(self._tag)
                 due = self._clock() + TERM
             except Conflict:
                 self._lost = "another writer took it over"
@@ -97,13 +100,23 @@ class Lease:
                     self._lost = f"it could not be renewed: {error.message}"
                     return
 
+    def _swap(self, tag: str | None) -> str:
+        try:
+            return self._store.swap(self._path, self._content(), tag)
+        except Conflict:
+            found = self._store.get_tagged(self._path)
+            holder = None if found is None else _read(found[0], self._path)
+            if found is None or holder is None or holder.run != self._run:
+                raise
+            return found[1]  # the answer to our own writing was lost, and it was sent again
+
     def _content(self, term: timedelta = TERM) -> bytes:
         return json.dumps(holder_of(self._run, self._clock(), term)).encode()
 
 
 def holder_of(run: str, now: datetime, term: timedelta) -> dict[str, Any]:
     """The fields of a `Holder` that is this process, from now on for so long."""
-    holder = Holder(run, _host(), os.getpid(), now.isoformat(), (now + term).isoformat())
+    holder = Holder(run, socket.gethostname(), _machine(), os.getpid(), now.isoformat(), (now + term).isoformat())
     return asdict(holder)
 
 
@@ -114,15 +127,34 @@ def holder(store: Store, path: str, now: datetime) -> Holder | None:
     return None if found is None or found.gone(now) else found
 
 
-def _read(content: bytes, path: str) -> Holder:
+_held: set[str] = set()  # the runs whose leases this process holds
+
+
+def _left_behind(holder: Holder) -> bool:
+    """Whether it was this very process, which could not write that it let go (the disk was full, say)."""
+    return holder.machine == _machine() and holder.pid == os.getpid() and holder.run not in _held
+
+
+def _read(content: bytes, path: str) -> Holder | None:
+    """Who holds the lease. What is no JSON is a file that a power cut left: nobody's."""
     try:
         return Holder(**json.loads(content))
-    except (ValueError, TypeError):
-        raise LakeError(f"the lease {path} is damaged", remedy="delete that object if no run is alive") from None
+    except ValueError:
+        return None
+    except TypeError:
+        raise LakeError(
+            f"the lease {path} was written by another Trawl", remedy="delete that object if no run is alive"
+        ) from None
 
 
-def _host() -> str:
-    return socket.gethostname()
+@cache
+def _machine() -> str:
+    """Names of hosts may be shared, and containers of one pod share theirs; a process number says nothing elsewhere."""
+    found = [socket.gethostname()]
+    with suppress(OSError):
+        found.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        found.append(Path("/proc/self/ns/pid").readlink().name)
+    return " ".join(found)
 
 
 def _alive(pid: int) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from operator import attrgetter
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -83,6 +84,14 @@ class Snapshot:
             return []
         return [f"{self.folder}/{path}" for path in self.files()["path"].to_pylist()]
 
+    def lost_files(self) -> list[str]:
+        """The committed files that are not there, or shorter than they were, where they lie in a folder."""
+        if not self.folder:
+            return []
+        files = self.files().select(["path", "size_bytes"]).to_pylist()
+        places = {Path(self.folder, file["path"]): file["size_bytes"] for file in files}
+        return [str(place) for place, size in places.items() if not place.is_file() or place.stat().st_size != size]
+
     def files(self) -> pa.Table:
         """The committed files: `path`, `size_bytes`, `num_records` and the partition's `kind` and `endpoint`."""
         return pa.table(self.table.get_add_actions(flatten=True))
@@ -112,6 +121,7 @@ class Log:
             return None
         except (DeltaError, OSError) as error:
             raise explain(error, self._uri) from None
+        self._refuse_empty_entries()
         found = table.metadata().configuration.get(FORMAT_PROPERTY, "0")
         if int(found) > FORMAT_VERSION:
             raise ConfigurationError(
@@ -139,6 +149,7 @@ class Log:
             raise explain(error, self._uri) from None
         found = self.snapshot()
         assert found is not None
+        self._settle_entry(found.version)
         return found
 
     def writer(self, run: str, part: str) -> "LogWriter":
@@ -175,6 +186,7 @@ class Log:
             )
             for file in files
         ]
+        self._store.settle(f"{self._root}/{file.path}" for file in files)
         removes = [RemoveAction(file.path, not rearranged, now, file.size, file.partition) for file in removed]
         fence = (base.table.transaction_version(_FENCE) or 0) + 1
         transactions = [Transaction(run, 1), Transaction(_FENCE, fence)]
@@ -190,12 +202,15 @@ class Log:
                 post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
             )
         except CommitFailedError as error:
-            raise StaleCommit(
-                f"run {run} was not committed: the log of {self.source} moved on since it was read ({error})",
-                remedy="run again; two writers must not work on one source at once",
-            ) from None
+            if not self._landed(run):
+                raise StaleCommit(
+                    f"run {run} was not committed: the log of {self.source} moved on since it was read ({error})",
+                    remedy="run again; two writers must not work on one source at once",
+                ) from None
         except (DeltaError, OSError) as error:
-            raise explain(error, self._uri) from None
+            if not self._landed(run):
+                raise explain(error, self._uri) from None
+        self._settle_entry(base.version + 1)
 
     def read(self, file: LogFile, columns: list[str]) -> pa.Table:
         """Some columns of a file, committed or not."""
@@ -210,6 +225,30 @@ class Log:
             groups = pq.ParquetFile(content)
             for number in range(groups.num_row_groups):
                 yield groups.read_row_group(number, columns=columns)
+
+    def _landed(self, run: str) -> bool:
+        """Whether a commit that seemed to fail is in the log all the same: its answer may have been lost."""
+        try:
+            return self.holds(run)
+        except LakeError as error:
+            raise LakeError(
+                f"whether run {run} was committed is not known: {error.message}",
+                remedy="run again once the storage answers: the next run sees it, and goes on from there",
+            ) from None
+
+    def _settle_entry(self, version: int) -> None:
+        self._store.settle([f"{self._root}/_delta_log/{version:020}.json"])
+
+    def _refuse_empty_entries(self) -> None:
+        """Delta takes an empty entry for a commit of nothing: of a run that was committed it would make none."""
+        if self._folder is None:
+            return
+        for entry in sorted(Path(self._folder, "_delta_log").glob("*.json")):
+            if not entry.stat().st_size:
+                raise LakeError(
+                    f"the lake {self._uri}: the log's entry {entry.name} is empty, as a power cut leaves it",
+                    remedy=f"if it is the last one, delete {entry}: its run was not committed, and the next one is",
+                )
 
     def loose(self, snapshot: Snapshot, endpoint: str | None = None) -> Iterator[tuple[LogFile, datetime]]:
         """The files that no commit names (any longer), of one endpoint or of all, and when each was written."""
@@ -241,6 +280,8 @@ class Log:
         table = self.make().table
         try:
             table.create_checkpoint()
+            names = f"{table.version():020}.checkpoint.parquet", "_last_checkpoint"
+            self._store.settle(f"{self._root}/_delta_log/{name}" for name in names)
             table.cleanup_metadata()
         except (DeltaError, OSError) as error:
             raise explain(error, self._uri) from None

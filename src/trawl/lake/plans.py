@@ -106,6 +106,9 @@ class Planner:
         self._con = connect()
         register_log(self._con, "log", snapshot)
         self._rows = rows_of("log")
+
+    def read(self) -> None:
+        """Read from the log where every record stands: first of all, and once."""
         self._con.execute(f"""
             CREATE TEMP TABLE standing AS
             WITH latest AS MATERIALIZED ({LATEST.format(rows=self._rows)})
@@ -113,6 +116,10 @@ class Planner:
             FROM latest l JOIN {self._rows} s
               ON s.endpoint = l.endpoint AND s.key = l.key AND s.valid_from = l.valid_from
         """)
+
+    def stop(self) -> None:
+        """Make what is asked in another thread end now, with an error."""
+        self._con.interrupt()
 
     def close(self) -> None:
         self._con.close()

@@ -109,10 +109,18 @@ class RunStore:
 
     def plans(self) -> list[Plan]:
         """The plans of runs that have not ended, oldest first."""
-        found = (
-            self._store.get(f"{self._plan(run)}/plan.json") for run in self._store.folders(f"{self._source}/plans")
-        )
-        return sorted((_plan(content) for content in found if content is not None), key=lambda plan: plan.created_at)
+        return [plan for plan in self.unfinished().values() if plan is not None]
+
+    def unfinished(self) -> dict[str, Plan | None]:
+        """By run, oldest first, the plans of runs that have not ended; None where a plan is not whole."""
+        return {run: self._whole_plan(run) for run in sorted(self._store.folders(f"{self._source}/plans"))}
+
+    def _whole_plan(self, run: str) -> Plan | None:
+        document = _document(self._store.get(f"{self._plan(run)}/plan.json"))
+        plan = None if document is None else _plan(document)
+        if plan is None or not all(map(self._is_whole, plan.files)):
+            return None
+        return plan if self._store.size_of(f"{self._plan(run)}/shards.arrow", b"ARROW1") else None
 
     def drop_plan(self, run: str) -> None:
         """Remove a run's plan, its document last."""
@@ -143,15 +151,30 @@ class RunStore:
 
     def outcomes(self, run: str) -> dict[int, Outcome]:
         """The finished shards of a run."""
-        found = {}
-        for item in self._store.scan(self._plan(run)):
-            if item["path"].endswith(".json") and not item["path"].endswith("plan.json"):
-                content = self._store.get(item["path"])
-                if content is not None:
-                    data = json.loads(content)
-                    data["files"] = [LogFile(**file) for file in data["files"]]
-                    found[data["shard"]] = Outcome(**data)
+        return {outcome.shard: outcome for outcome in self._outcomes(run).values() if outcome is not None}
+
+    def drop_broken_outcomes(self, run: str) -> int:
+        """Forget the shards of a dead run whose outcome or files are not whole, so that they are fetched again."""
+        broken = [
+            path
+            for path, outcome in self._outcomes(run).items()
+            if outcome is None or not all(map(self._is_whole, outcome.files))
+        ]
+        for path in broken:
+            self._store.delete(path)
+        return len(broken)
+
+    def _outcomes(self, run: str) -> dict[str, Outcome | None]:
+        found: dict[str, Outcome | None] = {}
+        for path in [item["path"] for item in self._store.scan(self._plan(run))]:
+            if path.endswith(".json") and not path.endswith("plan.json"):
+                data = _document(self._store.get(path))
+                files = [] if data is None else [LogFile(**file) for file in data["files"]]
+                found[path] = None if data is None else Outcome(**data | {"files": files})
         return found
+
+    def _is_whole(self, file: LogFile) -> bool:
+        return self._store.size_of(f"{self._source}/log/{file.path}", b"PAR1") == file.size
 
     def _plan(self, run: str) -> str:
         return f"{self._source}/plans/{run}"
@@ -168,10 +191,15 @@ class RunStore:
             self._store.put(path, _json(manifest))
 
     def manifests(self, *, newest: int | None = None) -> list[dict[str, Any]]:
-        """The manifests, newest first: a run's own (`committed`) and those of runs that ended without a commit."""
+        """The manifests, newest first: a run's own (`committed`) and those of runs that ended without a commit.
+
+        Of one that a power cut damaged there is left what its name says.
+        """
         paths = sorted((item["path"] for item in self._store.scan(f"{self._source}/runs")), reverse=True)
-        found = ((path, self._store.get(path)) for path in (paths if newest is None else paths[:newest]))
-        return [_manifest(path, content) for path, content in found if content is not None]
+        return [
+            _document(self._store.get(path)) or _lost_manifest(path)
+            for path in (paths if newest is None else paths[:newest])
+        ]
 
     # -- quarantine ------------------------------------------------------------------------------------------
 
@@ -240,16 +268,22 @@ def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:
     return f"{source}/quarantine/{run}/{endpoint}/{name if len(name) <= 200 else hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
-def _manifest(path: str, content: bytes) -> dict[str, Any]:
+def _document(content: bytes | None) -> dict[str, Any] | None:
+    """A stored document, or None where there is none or a power cut has left less than it."""
     try:
-        return dict(json.loads(content))
+        return None if content is None else dict(json.loads(content))
     except (ValueError, TypeError):
-        remedy = "remove that object: records and history are whole without it, only `runs` will lack that run"
-        raise LakeError(f"the manifest {path} is damaged", remedy=remedy) from None
+        return None
 
 
-def _plan(content: bytes) -> Plan:
-    data = json.loads(content)
+def _lost_manifest(path: str) -> dict[str, Any]:
+    run, _, status = path.rpartition("/")[2].removesuffix(".json").partition(".")
+    note = f"its manifest {path} is damaged"
+    lost = {"run_id": run, "status": status or "unknown", "committed": not status, "note": note}
+    return lost | {"endpoints": {}, "holds": {}}
+
+
+def _plan(data: dict[str, Any]) -> Plan:
     try:
         data["shards"] = [Shard(**shard) for shard in data["shards"]]
         data["files"] = [LogFile(**file) for file in data["files"]]

@@ -22,7 +22,7 @@ from .log import Log, LogFile, LogWriter, Snapshot
 from .runs import RunStore
 from .schema import FILE, NO_ENDPOINT
 from .sql import STATE, connect, literal, register_log, rows_of
-from .store import Store
+from .store import Store, damaged_file
 
 _ENDPOINT, _KEY = pa.field("endpoint", pa.string()), pa.field("key", pa.string())
 _PAYLOADS = 64  # read at once, each up to some megabytes
@@ -170,4 +170,9 @@ def _one(row: dict[str, Any]) -> pa.Table:
 def _small_rows(snapshot: Snapshot | None, kind: Kind, columns: list[str]) -> pa.Table:
     if snapshot is None:
         return pa.table({name: pa.array([]) for name in columns})
-    return snapshot.dataset().to_table(columns=columns, filter=pc.field("kind") == str(kind))
+    try:
+        return snapshot.dataset().to_table(columns=columns, filter=pc.field("kind") == str(kind))
+    except (pa.ArrowException, OSError) as error:
+        if lost := snapshot.lost_files():  # the error itself does not always name the file
+            raise damaged_file(lost[0]) from None
+        raise error from None

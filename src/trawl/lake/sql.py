@@ -14,6 +14,7 @@ from trawl.model.errors import LakeError
 
 from .log import Snapshot
 from .schema import CONTENT, LOG, STANDING
+from .store import LOST_FILE
 
 _standing = ", ".join(f"s.{field.name}" for field in STANDING)
 _content = ", ".join(f"c.{field.name}" for field in CONTENT)
@@ -71,7 +72,7 @@ def register_log(con: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot |
 def unreadable(error: duckdb.Error) -> LakeError:
     """The LakeError for a file of the log that is missing or damaged."""
     text = " ".join(str(error).split(" LINE ")[0].split())
-    return LakeError(f"a file of the log cannot be read: {text}", remedy="trawl check --live names every such file")
+    return LakeError(f"a file of the log cannot be read: {text}", remedy=LOST_FILE)
 
 
 def rows_of(log: str, as_of: datetime | None = None) -> str:

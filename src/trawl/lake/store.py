@@ -8,14 +8,18 @@ import fcntl
 import io
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+import duckdb
 import obstore
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
@@ -61,7 +65,7 @@ class Store:
     def make(self) -> None:
         """Make the folder, if it is one and not there yet."""
         if self.folder is not None:
-            with _errors(self.url):
+            with faults(self.url):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self.objects = LocalStore(self.folder)
 
@@ -79,7 +83,7 @@ class Store:
         """The object's content and the tag that `swap` wants, or None."""
         if not self.exists:
             return None
-        with _errors(self.url):
+        with faults(self.url):
             try:
                 found = obstore.get(self.objects, path)
                 return bytes(found.bytes()), found.meta["e_tag"] or ""
@@ -88,33 +92,34 @@ class Store:
                 return None
 
     def create(self, path: str, content: bytes | memoryview) -> None:
-        """Write an object that is not there yet. Raises Conflict where it is."""
-        with _errors(self.url):
+        """Write an object that is not there yet. Raises Conflict where another one is."""
+        with faults(self.url):
             try:
                 obstore.put(self.objects, path, content, mode="create", use_multipart=False)
             except AlreadyExistsError:
-                raise Conflict(path) from None
+                if self.get(path) != content:  # else it is our own: the answer was lost, and it was sent again
+                    raise Conflict(path) from None
 
     def put(self, path: str, content: bytes) -> None:
         """Write or replace an object."""
-        with _errors(self.url):
+        with faults(self.url):
             obstore.put(self.objects, path, content)
 
     def open(self, path: str) -> IO[bytes]:
         """A large object to read parts of."""
-        with _errors(self.url):
+        with faults(self.url):
             return (self.folder / path).open("rb") if self.folder else io.BufferedReader(_Ranged(self.objects, path))
 
     def upload(self, path: str, file: IO[bytes]) -> None:
         """Write or replace a large object from a file, in parts."""
-        with _errors(self.url):
+        with faults(self.url):
             obstore.put(self.objects, path, file)
 
     def swap(self, path: str, content: bytes, tag: str | None) -> str:
         """Replace an object if its tag is still `tag` (None: if it is not there). The new tag, or Conflict."""
         if self.folder is not None:
             return self._swap_file(path, content, tag)
-        with _errors(self.url):
+        with faults(self.url):
             try:
                 mode: Any = "create" if tag is None else {"e_tag": tag}
                 return obstore.put(self.objects, path, content, mode=mode, use_multipart=False)["e_tag"] or ""
@@ -123,22 +128,44 @@ class Store:
 
     def delete(self, path: str) -> None:
         """Remove an object; that it is not there is no error."""
-        with _errors(self.url):
+        with faults(self.url):
             try:
                 obstore.delete(self.objects, path)
             except (NotFoundError, FileNotFoundError):
                 return
 
     def prune(self, prefix: str) -> None:
-        """Remove the empty folder that deleted objects leave behind; a bucket has none."""
+        """Remove the folder that deleted objects leave behind, and what was half-written in it; a bucket has none."""
         if self.folder is not None:
-            with suppress(OSError):
-                (self.folder / prefix).rmdir()
+            shutil.rmtree(self.folder / prefix, ignore_errors=True)
+
+    def size_of(self, path: str, end: bytes) -> int | None:
+        """The size of an object that ends so; None where it is not there or does not: a power cut leaves such files."""
+        with faults(self.url):
+            try:
+                found = obstore.get(self.objects, path, options={"range": {"suffix": len(end)}})
+                return found.meta["size"] if bytes(found.bytes()) == end else None
+            except (NotFoundError, FileNotFoundError):
+                return None
+
+    def settle(self, paths: Iterable[str]) -> None:
+        """Return once these objects would outlive a power cut. A bucket has them safe; a folder's are in memory yet."""
+        if self.folder is None:
+            return
+        with faults(self.url):
+            files = [self.folder / path for path in paths]
+            folders = {parent for file in files for parent in file.parents if parent.is_relative_to(self.folder)}
+            for place in (*files, *folders):
+                handle = os.open(place, os.O_RDONLY)
+                try:
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
 
     def scan(self, prefix: str) -> Iterator[dict[str, Any]]:
         """The objects below a prefix: `path`, `size`, `last_modified`."""
         if self.exists:
-            with _errors(self.url):
+            with faults(self.url):
                 for chunk in obstore.list(self.objects, prefix):
                     yield from chunk  # type: ignore[misc]
 
@@ -157,21 +184,21 @@ class Store:
     def delete_half(self, path: str) -> None:
         """Remove what `halves` found."""
         assert self.folder is not None
-        with _errors(self.url):
+        with faults(self.url):
             (self.folder / path).unlink(missing_ok=True)
 
     def folders(self, prefix: str = "") -> list[str]:
         """The names one level below a prefix that have something below them."""
         if not self.exists:
             return []
-        with _errors(self.url):
+        with faults(self.url):
             found = obstore.list_with_delimiter(self.objects, prefix or None)
             return sorted(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])
 
     def _swap_file(self, path: str, content: bytes, tag: str | None) -> str:
         assert self.folder is not None
         file = self.folder / path
-        with _errors(self.url):
+        with faults(self.url):
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.with_name(f".{file.name}.lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -225,12 +252,16 @@ def _s3_config() -> Any:
     return config
 
 
+FAULTS = (BaseError, DeltaError, duckdb.Error, pa.ArrowException, OSError)
+"""What the libraries raise where the storage fails, or where what it holds is damaged."""
+
+
 @contextmanager
-def _errors(url: str) -> Iterator[None]:
+def faults(url: str) -> Iterator[None]:
     """Storage faults as LakeErrors that name the lake."""
     try:
         yield
-    except (BaseError, OSError) as error:
+    except FAULTS as error:
         raise explain(error, url) from None
 
 
@@ -241,14 +272,32 @@ def _refuse_missing_bucket(error: Exception, url: str) -> None:
 
 def explain(error: Exception, url: str) -> LakeError:
     """The LakeError for a fault of the storage, with the remedy where the fault is a known one."""
-    text = " ".join(str(error).split())
+    text = " ".join(_NOISE.sub("", str(error)).split())
     for mark, what, remedy in _KNOWN_FAULTS:
         if mark.lower() in text.lower():
             return LakeError(f"the lake {url}: {what}", remedy=remedy)
+    file = _FILE.search(text)
+    if file and any(mark in text for mark in _LOST_FILES):
+        return damaged_file(file[0])
     return LakeError(f"the lake {url}: {text[:400]}")
 
 
+def damaged_file(path: str) -> LakeError:
+    """A file of the log that is not what was committed."""
+    return LakeError(f"a file of the log is gone or damaged: {path}", remedy=LOST_FILE)
+
+
+_NOISE = re.compile(r"\x1b\[[0-9;]*m|\s0: <unknown>.*| Debug source:.*", re.DOTALL)
+_FILE = re.compile(r"(?:/[^'\":]*)?kind=[^'\":]*\.parquet")
+LOST_FILE = (
+    "trawl check --live names every such file; put it back from a backup, or crawl into a new lake: what the API still "
+    "has comes again"
+)
+
+
 _KNOWN_FAULTS = (
+    ("max_temp_directory_size", "its temporary folder is full", "make room there, or name another with TMPDIR"),
+    ("trawl-duckdb", "its temporary folder cannot be written", "make room there, or name another with TMPDIR"),
     ("No space left", "the disk is full", "make room and run again: finished work is kept"),
     ("Permission denied", "no permission to read or write there", "check the folder's owner and mode"),
     ("Read-only file system", "the file system is read-only", "choose another folder with --lake"),
@@ -263,6 +312,12 @@ _KNOWN_FAULTS = (
         "the storage does not answer",
         "check AWS_ENDPOINT_URL and that the server runs",
     ),
+    ("No table metadata or protocol", "the first entry of the log (_delta_log) is damaged", LOST_FILE),
+    ("Json error", "an entry of the log (_delta_log) is damaged", LOST_FILE),
     ("Not a directory", "there is a file in the way", "choose another folder with --lake"),
     ("File exists", "there is a file in the way", "choose another folder with --lake"),
+)
+_LOST_FILES = (
+    *("agic bytes", "too small to be a Parquet", "Requested range was invalid"),
+    *("No files found that match", "not found"),
 )

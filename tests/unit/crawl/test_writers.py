@@ -1,11 +1,13 @@
 """One writer per source, and what decides when there are two. The laws hold on a folder and on S3 alike."""
 
 import asyncio
-import os
+import json
+import subprocess
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.conftest import World
 from tests.crawling import Clock, changes_of, contents, count, run, without_token
 from trawl.crawl import CrawlOptions, crawl, maintain
 from trawl.lake import Lake
+from trawl.lake.lease import holder_of
 from trawl.model.errors import LeaseHeld
 from trawl.replica import changes
 
@@ -70,16 +73,32 @@ def test_of_two_runs_at_once_one_wins_and_the_other_says_so(world: World, url: s
     assert len(contents(url)) == 200
 
 
+def dead_holder(**changes: Any) -> dict[str, Any]:
+    """A lease of this machine's that would hold for an hour, had its process not ended."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    return holder_of("dead", Clock()(), timedelta(hours=1)) | {"pid": ended.pid} | changes
+
+
 def test_a_lease_of_a_dead_process_on_this_machine_is_taken_over_at_once(world: World, url: str) -> None:
     lake = Lake(url)
     lake.store.make()
-    child = os.fork()
-    if child == 0:
-        os._exit(0)
-    content = (
-        f'{{"run": "dead", "host": "{os.uname().nodename}", "pid": {child}, '
-        '"taken_at": "2026-01-01T00:00:00+00:00", "expires_at": "2999-01-01T00:00:00+00:00"}'
-    )
-    lake.store.put("pokeapi/lease.json", content.encode())
+    lake.store.put("pokeapi/lease.json", json.dumps(dead_holder()).encode())
     assert count(run(url, world.url, endpoints=("machine",)))["new"] > 0
-    os.waitpid(child, 0)
+
+
+def test_of_a_namesake_of_this_machine_no_process_is_known_to_be_dead(world: World, url: str) -> None:
+    lake = Lake(url)
+    lake.store.make()
+    lake.store.put("pokeapi/lease.json", json.dumps(dead_holder(machine="as called, but booted elsewhere")).encode())
+    with pytest.raises(LeaseHeld, match="dead"):
+        run(url, world.url, endpoints=("machine",))
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"run": "dead", "ho', b"\0\0\0\0"])
+def test_a_lease_that_a_power_cut_tore_is_nobodys(world: World, url: str, torn: bytes) -> None:
+    lake = Lake(url)
+    lake.store.make()
+    lake.store.put("pokeapi/lease.json", torn)
+    assert lake.source("pokeapi").holder(Clock()()) is None
+    assert count(run(url, world.url, endpoints=("machine",)))["new"] > 0
