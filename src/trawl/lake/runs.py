@@ -127,7 +127,7 @@ class RunStore:
         paths = [found["path"] for found in self._store.scan(self._plan(run))]
         for path in sorted(paths, key=lambda path: path.endswith("/plan.json")):
             self._store.delete(path)
-        self._store.prune(self._plan(run))
+        self._store.drop_folder(self._plan(run))
 
     def drop_plans(self) -> list[str]:
         """Remove every plan, also what is left of one; the runs that they were of."""

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -135,6 +135,12 @@ class Store:
                 return
 
     def prune(self, prefix: str) -> None:
+        """Remove the empty folder that deleted objects leave behind; a bucket has none."""
+        if self.folder is not None:
+            with suppress(OSError):
+                (self.folder / prefix).rmdir()
+
+    def drop_folder(self, prefix: str) -> None:
         """Remove the folder that deleted objects leave behind, and what was half-written in it; a bucket has none."""
         if self.folder is not None:
             shutil.rmtree(self.folder / prefix, ignore_errors=True)

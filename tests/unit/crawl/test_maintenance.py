@@ -273,3 +273,15 @@ def test_what_was_joined_is_left_alone_the_next_time(tmp_path: Path) -> None:
     assert sum(file.kind == "payload" for file in snapshot.log_files()) == 2
     assert maintain(lake, "things").files_joined == 0
     assert len(ask(tmp_path, "FROM things.versions")) == 48
+
+
+def test_a_folder_is_pruned_only_once_it_is_empty(tmp_path: Path) -> None:
+    store = Lake(tmp_path).store
+    store.make()
+    store.put("a/b/one", b"1")
+    store.prune("a/b")
+    store.prune("a")
+    assert store.get("a/b/one") == b"1"
+    store.delete("a/b/one")
+    store.prune("a/b")
+    assert not (tmp_path / "a/b").exists()
