@@ -20,7 +20,7 @@ from tests.unit.crawl.test_days import guardless
 from tests.unit.crawl.test_shapes import serving
 from trawl.crawl import maintain
 from trawl.lake import Lake
-from trawl.model.errors import GuardTripped, LeaseHeld, StaleCommit
+from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit
 from trawl.sources import parse_source
 
 AT_ONCE = timedelta(0)
@@ -177,8 +177,12 @@ def test_a_writer_that_lost_its_lease_cannot_commit_what_was_deleted(world: Worl
     files = writer.close()
     clock.move(days=8)
     assert maintain(Lake(lake_url), "pokeapi", clock=clock).removed[REPLACED]["files"] == 1
-    with pytest.raises(StaleCommit):
+    with pytest.raises(LakeError):
         source.log.commit(base, "zombie", files)
+    writer = source.log.writer("zombie", "1")
+    source.write_run(writer, "zombie", clock(), {})
+    with pytest.raises(StaleCommit):
+        source.log.commit(base, "zombie", writer.close())
     assert len(ask(lake_url, "FROM pokeapi.runs")) == 1
 
 
