@@ -33,7 +33,7 @@ from .common import (
 from .differences import show_differences
 
 _DIFFERENCES = 8  # of one record
-_AT_ONCE = 32  # records whose documents are compared together
+_AT_ONCE = 128  # records whose documents are compared together
 _STYLES = {
     "created": "green",
     "revived": "green",

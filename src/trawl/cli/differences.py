@@ -24,7 +24,9 @@ def show_differences(differences: Sequence[Difference], *, limit: int, indent: s
             case "removed":
                 text = _value(item.old, room)
             case "changed":
-                text = " -> ".join(_value(value, (room - len(" -> ")) // 2) for value in (item.old, item.new))
+                new = _value(item.new, room // 2)  # what the one leaves is the other's
+                old = _value(item.old, room - len(new) - len(" -> "))
+                text = f"{old} -> {_value(item.new, room - len(old) - len(' -> '))}"
             case _:
                 text = "another order"
         out.print(f"{indent}{_MARKS[item.kind]} {escape(item.path)}[/]: {escape(text)}")

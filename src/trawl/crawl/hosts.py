@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from trawl.lake import HostBoard, Lake
 from trawl.model.config import host_of
@@ -32,6 +32,7 @@ class SharedHost:
         self._context = context
         self._board = HostBoard(lake.store, host_of(context.target.base_url), context.clock)
         self._runs = 1
+        self._told: datetime | None = None
         self.cool_down = CoolDown(context.clock, self._publish)
 
     @asynccontextmanager
@@ -76,6 +77,11 @@ class SharedHost:
         await client.pace(part)
 
     async def _publish(self, until: datetime) -> None:
+        """Tell people and the other runs, in whole seconds: requests that are refused together say it once."""
+        until = until.replace(microsecond=0) + timedelta(seconds=1)
+        if self._told is not None and until <= self._told:
+            return
+        self._told = until
         self._context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")
         with suppress(LakeError):  # this run keeps to it in any case
             await asyncio.to_thread(self._board.publish, until)

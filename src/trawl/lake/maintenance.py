@@ -19,8 +19,8 @@ from .rewriting import row_groups
 from .schema import CONTENT, FILE
 from .sql import connect, literal, register_log, rows_of
 
-_SMALL = 64 * 2**20  # bytes: larger files are not worth joining
-_FOLDABLE = 2  # files of one partition from which on it is rewritten
+_SMALL = 8 * 2**20  # bytes: larger files are not worth joining, for the writer fills them to twice that
+_FOLDABLE = 2  # small files of one partition from which on it is rewritten
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,12 @@ def _partitions(files: list[LogFile]) -> list[tuple[tuple[Kind, str], list[LogFi
     """The files to rewrite, by partition. Folding needs all of a partition's small rows; joining only small files."""
     found: dict[tuple[Kind, str], list[LogFile]] = {}
     for file in files:
-        kind = Kind(file.kind)
-        if kind == Kind.STATE or file.size < _SMALL:
-            found.setdefault((kind, file.endpoint), []).append(file)
-    return [(key, chosen) for key, chosen in sorted(found.items()) if len(chosen) >= _FOLDABLE]
+        found.setdefault((Kind(file.kind), file.endpoint), []).append(file)
+    return [
+        ((kind, endpoint), own if kind == Kind.STATE else small)
+        for (kind, endpoint), own in sorted(found.items())
+        if len(small := [file for file in own if file.size < _SMALL]) >= _FOLDABLE
+    ]
 
 
 def _folded(endpoint: str) -> str:

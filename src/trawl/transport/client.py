@@ -274,7 +274,7 @@ class Client:
 
     async def _heed(self, answer: aiohttp.ClientResponse) -> timedelta | None:
         """Begin the cool-down that an answer asks for, before its body has come; how long it is."""
-        if classify(answer.status) is not Action.RETRY:
+        if classify(answer.status) not in {Action.RETRY, Action.LATER}:
             return None
         wait = retry_after(answer.headers.get("retry-after"), self.clock(), self.source.requests.max_retry_after)
         if wait is not None or answer.status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -76,3 +76,14 @@ def test_a_damaged_share_stops_nobody(tmp_path: Path) -> None:
     board.share("a", 5)
     next(tmp_path.glob("hosts/*/shares/a.json")).with_name("b.json").write_text('{"run": ')
     assert [share.run for share in board.share("a", 5)] == ["a"]
+
+
+def test_a_shorter_cool_down_never_takes_the_place_of_a_longer_one(tmp_path: Path) -> None:
+    lake, clock = Lake(tmp_path), Clock()
+    lake.store.make()
+    board, until = HostBoard(lake.store, "api.example.com", clock), clock() + timedelta(minutes=5)
+    for minutes in (0, -4, -5):
+        board.publish(until + timedelta(minutes=minutes))
+        assert board.cool_down() == until
+    board.publish(until + timedelta(minutes=1))
+    assert board.cool_down() == until + timedelta(minutes=1)

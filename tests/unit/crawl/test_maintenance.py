@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -254,3 +255,21 @@ def test_deltas_own_log_is_summed_up(world: World, tmp_path: Path) -> None:
     (checkpoint,) = tmp_path.glob("pokeapi/log/_delta_log/*.checkpoint.parquet")
     assert "add" in pq.ParquetFile(io.BytesIO(checkpoint.read_bytes())).schema_arrow.names
     assert count(run(tmp_path, world.url, endpoints=("machine",), force=True)) == {}
+
+
+def test_what_was_joined_is_left_alone_the_next_time(tmp_path: Path) -> None:
+    source = parse_source(
+        "name: things\nbase_url: https://h\nendpoints: {a: {list: {path: a}, detail: {path: 'a/{key}'}}}", "t"
+    )
+    noise = random.Random(1)
+    bodies: dict[str, Any] = {"a": [{"id": key} for key in range(24)]}
+    with serving(bodies) as (url, answers):
+        for _ in range(2):
+            answers.bodies |= {f"a/{key}": {"noise": noise.randbytes(500_000).hex()} for key in range(24)}
+            run(tmp_path, url, source, force=True)
+    lake = Lake(tmp_path)
+    assert maintain(lake, "things").files_joined > 0
+    snapshot = lake.source("things").log.make()
+    assert sum(file.kind == "payload" for file in snapshot.log_files()) == 2
+    assert maintain(lake, "things").files_joined == 0
+    assert len(ask(tmp_path, "FROM things.versions")) == 48

@@ -208,12 +208,30 @@ async def test_a_retry_after_as_a_date_begins_a_cool_down() -> None:
         assert timedelta(minutes=9) < client.cool_down.until - now() <= timedelta(minutes=10)
 
 
+async def test_a_retry_after_beside_a_refusal_begins_a_cool_down_too() -> None:
+    async with asking(reply(403, retry_after="60")) as (client, _):
+        assert (await client.get("x")).action is Action.LATER
+        assert client.cool_down.until is not None
+
+
 async def test_a_429_alone_begins_a_cool_down_of_a_second() -> None:
     async with asking(reply(429), requests={"attempts": 1}) as (client, _):
         with pytest.raises(Retriable):
             await client.get("x")
         assert client.cool_down.until is not None
         assert client.cool_down.until > now()
+
+
+async def test_a_cool_down_begins_with_the_head_of_its_answer_though_the_body_never_comes() -> None:
+    refusal = reply(429, b"x" * 100, retry_after="60")[:-100]
+    async with asking(refusal, requests={"attempts": 1, "timeout": "5s"}) as (client, server):
+        server.keeps = True
+        task = asyncio.create_task(client.get("x"))
+        while client.cool_down.until is None:
+            assert not task.done()
+            await asyncio.sleep(0.005)
+        task.cancel()
+        assert client.cool_down.until > now() + timedelta(seconds=50)
 
 
 async def test_no_request_starts_inside_a_cool_down_even_when_it_has_its_turn_already() -> None:
