@@ -52,7 +52,8 @@ class Upkeep:
 def upkeep(lake: Lake, name: str, clock: Clock, *, dry_run: bool = False) -> Iterator[Upkeep]:
     """Open a source of a lake for work, under its lease. Raises LeaseHeld while a run is writing it."""
     source, started = lake.held(name), clock()
-    lease = None if dry_run else source.lease(run_id(started), clock)
+    run = run_id(started)
+    lease = None if dry_run else source.lease(run, clock)
     try:
         if lease is not None:
             lease.take()
@@ -60,7 +61,7 @@ def upkeep(lake: Lake, name: str, clock: Clock, *, dry_run: bool = False) -> Ite
             snapshot = source.log.snapshot()
             if snapshot is None:
                 raise ConfigurationError(f"the lake {lake.url} holds nothing of {name!r} yet", remedy="crawl it first")
-            yield Upkeep(run_id(started), started, source, snapshot, source.facts(snapshot), lease)
+            yield Upkeep(run, started, source, snapshot, source.facts(snapshot), lease)
     finally:
         if lease is not None:
             lease.release()

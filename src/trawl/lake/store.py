@@ -301,6 +301,7 @@ LOST_FILE = (
 )
 
 
+_ILL = ("500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout")
 _KNOWN_FAULTS = (
     ("max_temp_directory_size", "its temporary folder is full", "make room there, or name another with TMPDIR"),
     ("trawl-duckdb", "its temporary folder cannot be written", "make room there, or name another with TMPDIR"),
@@ -322,6 +323,7 @@ _KNOWN_FAULTS = (
     ("Json error", "an entry of the log (_delta_log) is damaged", LOST_FILE),
     ("Not a directory", "there is a file in the way", "choose another folder with --lake"),
     ("File exists", "there is a file in the way", "choose another folder with --lake"),
+    *((ill, f"the storage answers {ill}", "look after it, then run again: finished work is kept") for ill in _ILL),
 )
 _LOST_FILES = (
     *("agic bytes", "too small to be a Parquet", "Requested range was invalid"),
