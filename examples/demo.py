@@ -55,7 +55,7 @@ def main(records: int, folder: Path) -> None:
         step("A question in SQL, and the same one as of the first day")
         question = (
             "SELECT endpoint, count(*) AS records, sum(bytes) // 1000 AS kB FROM pokeapi.records "
-            "WHERE state = 'present' GROUP BY endpoint ORDER BY records DESC LIMIT 4"
+            "WHERE state = 'present' GROUP BY endpoint ORDER BY records DESC, endpoint LIMIT 4"
         )
         run("query", question)
         run("query", question, "--as-of", first_day(lake))
@@ -109,7 +109,7 @@ def draw(lake: Path, picture: Path) -> None:
         found.setdefault(row["endpoint"], {})[row["change"]] = row["n"]
     longest = max(sum(numbers.values()) for numbers in found.values())
     bars = Table(box=None, pad_edge=False, show_header=False)
-    for endpoint, numbers in sorted(found.items(), key=lambda item: -sum(item[1].values())):
+    for endpoint, numbers in sorted(found.items(), key=lambda item: (-sum(item[1].values()), item[0])):
         bar = Text()
         for change, colour in COLOURS.items():
             number = numbers.get(change, 0)
@@ -129,9 +129,12 @@ def farewell(lake: Path, picture: Path) -> None:
 
   {bin_} status --lake {lake}
   {bin_} query --lake {lake} "FROM pokeapi.changes WHERE change = 'renamed'"
-  {bin_} try pokeapi pokemon pikachu              one polite request to the real PokeAPI, explained
-  {bin_} run pokeapi --endpoint stat              a small crawl of it, into ./lake
   {bin_} --help
+
+and with the real PokeAPI, politely: one request, explained; then a small crawl, into ./lake
+
+  {bin_} try pokeapi pokemon pikachu
+  {bin_} run pokeapi --endpoint stat
 
 docs/sources.md says how to describe an API of your own.""")
 

@@ -374,10 +374,12 @@ def _ended(
 
 def _record_failure(context: Context, client: Client, error: BaseException) -> None:
     """Leave a trace of a run that failed, if the lake can still take one."""
-    status = "failed" if isinstance(error, Exception) else "interrupted"
+    status, note = "failed", str(error) or type(error).__name__
     if isinstance(error, GuardTripped):
         status = "aborted"
+    elif not isinstance(error, Exception):
+        status, note = "interrupted", "the next run of the same wishes goes on with what is finished"
     try:
-        _ended(context, client, status, str(error) or type(error).__name__)
+        _ended(context, client, status, note)
     except TrawlError:
         context.progress.warn("the lake cannot even take the note that this run failed")

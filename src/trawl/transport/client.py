@@ -254,7 +254,7 @@ class Client:
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                     raise Retriable(f"{url}: no complete answer in {limits.timeout * _SLOWEST}") from None
-                raise Retriable(self._hidden(f"{url}: {type(error).__name__}: {error}")) from None
+                raise Retriable(self._hidden(f"{url}: {_told(error)}")) from None
         self.traffic.bytes += len(body)
         return self._judge(url, answer, body, wait)
 
@@ -293,6 +293,13 @@ class Client:
         elif action is Action.RETRY:
             raise Retriable(f"{url}: {answer.status} {answer.reason}", wait=wait)
         return Response(answer.status, action, answer.headers, body, now)
+
+
+def _told(error: Exception) -> str:
+    """What went wrong, in the words of the system where it was that."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection: {error.os_error.strerror or error.os_error}"
+    return f"{type(error).__name__}: {error}"
 
 
 @cache
