@@ -5,6 +5,7 @@
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -118,7 +119,8 @@ def draw(lake: Path, picture: Path) -> None:
     legend = Text("  ").join(Text.assemble(("█ ", colour), change) for change, colour in COLOURS.items())
     recorded = Console(record=True, width=WIDTH + 40, file=sys.stdout, highlight=False)
     recorded.print(Group("", bars, "", legend))
-    recorded.save_svg(str(picture), title="What changed in a day")
+    drawn = recorded.export_svg(title="What changed in a day")
+    picture.write_text(re.sub(r"@font-face \{.*?\}", "", drawn, flags=re.DOTALL), encoding="utf-8")  # any font will do
 
 
 def farewell(lake: Path, picture: Path) -> None:
