@@ -10,7 +10,6 @@ _LIBRARIES = (
     "trawl",
     "httpx",
     "aiohttp",
-    "httpx-aiohttp",
     "orjson",
     "pyarrow",
     "deltalake",
