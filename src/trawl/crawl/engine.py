@@ -83,7 +83,7 @@ async def _crawl(
         if decided := await to_the_end(holds.decide, context, lease):
             return decided
         work = Upkeep(run, started, part, snapshot, facts, lease)
-        work = await to_the_end(follow_rules, work, source, target.endpoints, progress.say)
+        work = await in_thread(follow_rules, work, source, target.endpoints, progress.say)
         context = replace(context, snapshot=work.snapshot, facts=work.facts)
         return await _run(context, lake, lease, load_block)
     finally:
@@ -133,7 +133,7 @@ async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: 
 
 
 async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoader | None) -> Report:
-    plan = await asyncio.to_thread(adopt, context)
+    plan = await in_thread(adopt, context)
     if plan is not None:
         context = replace(context, run=plan.run)
         context.progress.say(f"going on with run {plan.run} of {plan.created_at}")

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 
 from trawl.lake import LogWriter, Outcome, SourceLake
 from trawl.model.canonical import parse
@@ -19,7 +20,7 @@ from trawl.transport import Client, Clock, Response
 
 from .faults import fault_of
 from .listing import version_of
-from .tasks import task_group
+from .tasks import in_thread, task_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,10 @@ class Fetcher:
         async with task_group() as group:
             for _ in range(min(self.client.connections, len(priors))):
                 group.create_task(work.through(todo))
-        files = await asyncio.to_thread(work.writer.close)
+        files = await in_thread(work.writer.close)
         results = {endpoint: dict(counts) for endpoint, counts in work.results.items()}
         outcome = Outcome(shard, files, results, work.left, dict(work.told))
-        await asyncio.to_thread(self.lake.runs.save_outcome, self.run, outcome)
+        await in_thread(self.lake.runs.save_outcome, self.run, outcome)
         return outcome
 
     def _rules(self, priors: list[Prior]) -> dict[str, Rules]:
@@ -102,7 +103,7 @@ class _Work:
             # No name here for what comes: a parsed document takes ten times its bytes, and would wait for the next one.
             if self._settle(prior, await self._ask(prior)):
                 async with self._writing:
-                    await asyncio.to_thread(self.writer.flush, self.writer.take())
+                    await in_thread(self.writer.flush, self.writer.take())
 
     def _settle(self, prior: Prior, answer: Answer | Refusal | Failure | None) -> bool:
         """Decide a record and take its row. True once so much waits that it should be written."""
@@ -197,7 +198,7 @@ class _Work:
         return Answer(at, body, value, label=prior.label)
 
     async def _quarantine(self, prior: Prior, response: Response, reason: str) -> Failure:
-        await asyncio.to_thread(
+        keep = partial(
             self.fetcher.lake.runs.quarantine,
             self.fetcher.run,
             prior.endpoint,
@@ -208,6 +209,7 @@ class _Work:
             body=response.body,
             at=response.at,
         )
+        await in_thread(keep)
         return Failure(response.at, f"quarantine: {reason}", quarantined=True)
 
 

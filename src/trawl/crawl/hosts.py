@@ -12,6 +12,7 @@ from trawl.transport import Client, CoolDown
 
 from .planning import Context
 from .progress import count_of
+from .tasks import in_thread
 
 POLL = 5.0  # seconds between two looks at the board
 _NOTICED = POLL + 1  # seconds until every other run has seen that one more is there
@@ -48,6 +49,7 @@ class SharedHost:
                 yield
             finally:
                 poll.cancel()
+                await asyncio.wait([poll])  # else it might take the share once more
         finally:
             if rate is not None:
                 with suppress(LakeError):  # it runs out by itself
@@ -68,7 +70,7 @@ class SharedHost:
         rate = self._context.target.requests_per_second
         if rate is None:
             return
-        shares = await asyncio.to_thread(self._board.share, self._context.run, rate)
+        shares = await in_thread(self._board.share, self._context.run, rate)
         part = min(share.rate for share in shares) / len(shares)
         if len(shares) != self._runs:
             self._runs = len(shares)

@@ -365,8 +365,6 @@ def _plan(
             "held": name in held,
         }
     facts = _facts(context, token)
-    if not files and not held and options.mode == "discover" and facts == context.facts:
-        return NothingNew(endpoints)
     plan = Plan(
         run=context.run,
         source=context.source.name,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from trawl.model.errors import TrawlError
@@ -32,19 +32,28 @@ async def in_thread(function: Callable[..., _Result], *args: Any, stop: Callable
     except asyncio.CancelledError:
         if stop is not None:
             stop()
-        await asyncio.wait([thread])
+        await _rest(thread)
         thread.exception()  # seen: the cancellation is what goes on
         raise
 
 
 async def to_the_end(function: Callable[..., _Result], *args: Any) -> _Result:
-    """Like `asyncio.to_thread`, but it cannot be cancelled: what it came to is what counts."""
+    """Like `asyncio.to_thread`, but what it came to counts more than a cancellation, unless that is nothing (None)."""
     thread = asyncio.ensure_future(asyncio.to_thread(function, *args))
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
-        await asyncio.wait([thread])
-        return thread.result()
+        await _rest(thread)
+        if (result := thread.result()) is None:
+            raise
+        return result
+
+
+async def _rest(thread: asyncio.Future[Any]) -> None:
+    """Wait for a thread, whoever cancels once more (time limits do that again and again)."""
+    while not thread.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([thread])
 
 
 def _first(errors: BaseExceptionGroup) -> BaseException:

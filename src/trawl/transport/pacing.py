@@ -57,8 +57,8 @@ class CoolDown:
         self.until: datetime | None = None
 
     def learn(self, until: datetime | None) -> None:
-        """Take over what another process found."""
-        if until is not None and (self.until is None or until > self.until):
+        """Take over what another process found, unless that is over."""
+        if until is not None and until > (self.until or self._clock()):
             self.until = until
 
     async def start(self, wait: timedelta) -> None:
