@@ -16,6 +16,8 @@ from trawl.model.errors import TrawlError
 from trawl.model.names import slug_of
 from trawl.sources import create_crawler, source_names
 
+from .secrets import secret_loader
+
 __all__ = ["discover", "refresh"]
 
 Rate = float | Literal["unlimited"]
@@ -98,7 +100,7 @@ async def run_one(name: str, options: CrawlOptions) -> Report:
     crawler = await create_crawler(name)
     lake = await asyncio.to_thread(trawl.open, os.environ.get("TRAWL_LAKE", "lake"))
     log.info("%s of %s begins", options.mode, name)
-    report = await crawl(crawler, lake, options)
+    report = await crawl(crawler, lake, options, load_block=await secret_loader(crawler))
     log.info(
         "%s of %s: %s after %s requests in %.1f s (%s new, %s changed)",
         options.mode,
