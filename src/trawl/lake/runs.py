@@ -215,7 +215,7 @@ class RunStore:
         body: bytes,
         at: datetime,
     ) -> None:
-        """Keep a response that broke its contract, whole, with its reason."""
+        """Keep a response that broke its contract, whole but for its cookies, with its reason."""
         try:
             content: dict[str, str] = {"body": body.decode()}
         except UnicodeDecodeError:
@@ -226,7 +226,7 @@ class RunStore:
             "reason": reason,
             "status": status,
             "observed_at": at.isoformat(),
-            "headers": dict(headers),
+            "headers": {name: value for name, value in headers.items() if name.lower() != "set-cookie"},
         } | content
         self._store.put(quarantine_path(self._source, run, endpoint, key), _json(document))
 

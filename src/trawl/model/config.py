@@ -27,6 +27,9 @@ from .values import Duration, parse_duration
 NAME = r"[a-z][a-z0-9_]*"
 ENDPOINT = r"[a-z0-9][a-z0-9_.-]*"
 
+# Folders and schemas that a lake and its SQL have for themselves.
+_TAKEN = frozenset({"hosts", "information_schema", "main", "memory", "pg_catalog", "system", "temp"})
+
 # Where nothing is a value of its own, though not the default; and mappings whose keys are the API's.
 _NULLABLE = frozenset({"list", "detail", "size_param"})
 _FREE = frozenset({"fields", "params"})
@@ -385,6 +388,13 @@ class SourceConfig(_Strict):
             for name, endpoint in data["endpoints"].items()
         }
         return data | {"endpoints": endpoints}
+
+    @field_validator("name")
+    @classmethod
+    def _free_name(cls, name: str) -> str:
+        if name in _TAKEN:
+            raise ValueError(f"{name!r} means something else in a lake or in SQL; choose another name")
+        return name
 
     @field_validator("headers")
     @classmethod

@@ -83,8 +83,10 @@ class Credential:
         secret = _sendable(credentials, secret)  # a source in Python may have got it from anywhere
         self._kind, self._name, self._secret = credentials.kind, credentials.name or "", secret
         self._origin = _origin_of(URL(origin))
-        shapes = {secret, quote(secret), quote_plus(secret), b64encode(secret.encode()).decode()}
-        self._shapes = sorted(shapes, key=len, reverse=True)
+        spelt = (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), b64encode(secret.encode()).decode())
+        shapes = sorted(set(spelt), key=len, reverse=True)
+        self._parameter = re.compile(rf"(?<=[?&]){re.escape(quote_plus(self._name))}=[^&#>\s\"]*&?")
+        self._shapes = re.compile("|".join(map(re.escape, shapes)), re.IGNORECASE)  # %2B is %2b to some
 
     def sign(self, address: URL, headers: dict[str, str]) -> tuple[URL, dict[str, str]]:
         """The address and headers of a request, with the secret if it goes to the source's own origin."""
@@ -100,11 +102,13 @@ class Credential:
             case "query":
                 return address.update_query({self._name: self._secret}), headers
 
+    def unsigned(self, text: str) -> str:
+        """Addresses without the secret in their query, where an API repeats it: `sign` adds it anew."""
+        return self._parameter.sub("", text) if self._kind == "query" else text
+
     def hide(self, text: str) -> str:
         """The text without the secret: the libraries below put addresses into their errors."""
-        for shape in self._shapes:
-            text = text.replace(shape, "...")
-        return text
+        return self._shapes.sub("...", text)
 
 
 def _origin_of(address: URL) -> tuple[str, str | None, int | None]:

@@ -43,6 +43,7 @@ _DOTS = re.compile(r"/(?:%2e|\.)*%2e(?:%2e|\.)*(?=[/?#]|$)", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ENCODED = re.compile(r"[!#-;=?-\[\]_a-z~]*")  # what may stand in an address as it is
 _LONGEST = 65_536  # characters of an address
+_READ = ("etag", "last-modified", "content-type", "cache-control", "age", "date", "retry-after")  # to the letter
 _SLOWEST = 10  # a whole answer may take this many times the timeout of one read
 
 
@@ -171,7 +172,7 @@ class Client:
             headers["If-None-Match"] = etag
         if last_modified is not None and last_modified.isascii():
             headers["If-Modified-Since"] = last_modified
-        target = self.locate(url)
+        target = self.locate(url if self._credential is None else self._credential.unsigned(url))
         try:
             return await self._follow(target, params, headers)
         except Retriable as error:
@@ -264,6 +265,14 @@ class Client:
     def _hidden(self, text: str) -> str:
         return text if self._credential is None else self._credential.hide(text)
 
+    def _clean(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """An answer's headers without the secret: they are shown, kept in quarantine, and lead on to other addresses."""
+        credential = self._credential
+        if credential is None:
+            return headers
+        clean = {"location": credential.unsigned, "link": credential.unsigned} | dict.fromkeys(_READ, str)
+        return CIMultiDict((name, clean.get(name.lower(), credential.hide)(value)) for name, value in headers.items())
+
     async def _turn(self) -> None:
         """Wait for this request's place in the pace; a cool-down that begins meanwhile costs the place."""
         while True:
@@ -292,7 +301,7 @@ class Client:
             )
         elif action is Action.RETRY:
             raise Retriable(f"{url}: {answer.status} {answer.reason}", wait=wait)
-        return Response(answer.status, action, answer.headers, body, now)
+        return Response(answer.status, action, self._clean(answer.headers), body, now)
 
 
 def _told(error: Exception) -> str:

@@ -474,6 +474,45 @@ async def test_no_error_holds_the_secret(kind: str, answer: bytes, monkeypatch: 
         assert not any(word in f"{caught.value} {caught.value.args}" for word in ("s3cret", "czNjcmV0"))
 
 
+@pytest.mark.parametrize(
+    "last", [reply(401), reply(500), reply(302, location="http://evil.invalid/?a=1&{key}"), reply(302)]
+)
+@pytest.mark.parametrize("place", ["/v1/x/?{key}", "/v1/x/?a=b&{key}&c=d"])
+async def test_a_secret_that_a_redirect_repeats_stands_in_no_error(
+    last: bytes, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "s3cr3t/Tok+en=="
+    monkeypatch.setenv("API_TOKEN", secret)
+    key = "key=s3cr3t/Tok%2Ben%3D%3D"
+
+    def answer(asked: Asked) -> bytes:
+        redirect = reply(302, location=place.format(key=key))
+        return redirect if asked.number == 0 else last.replace(b"{key}", key.encode())
+
+    credentials = {"kind": "query", "env": "API_TOKEN", "name": "key"}
+    async with asking(answer, credentials=credentials, requests={"attempts": 1}) as (client, server):
+        with pytest.raises((CredentialsRefused, Retriable, RedirectRefused)) as caught:
+            await client.get(f"x?{key}")
+        assert all(asked.target.count("key=") == 1 for asked in server.asked)
+        assert len(server.asked) == 2
+    assert "s3cr3t" not in f"{caught.value} {caught.value.args}"
+
+
+async def test_headers_that_repeat_the_secret_do_not_hold_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "s3cret/value")
+    credentials = {"kind": "query", "env": "API_TOKEN", "name": "key"}
+    headers = {
+        "x_echo": "Bearer s3cret%2fvalue",
+        "link": '<https://h/?key=s3cret/value&page=2>; rel="next"',
+        "etag": '"e"',
+    }
+    async with asking(reply(**headers), credentials=credentials) as (client, _):
+        response = await client.get("x")
+        assert response.headers["x-echo"] == "Bearer ..."
+        assert response.headers["link"] == '<https://h/?page=2>; rel="next"'
+        assert response.headers["etag"] == '"e"'
+
+
 async def test_a_netrc_is_nobodys_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     (tmp_path / ".netrc").write_text("default login me password s3cret\n")
     (tmp_path / ".netrc").chmod(0o600)
