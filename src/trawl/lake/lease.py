@@ -64,11 +64,12 @@ class Lease:
                 f"the source is being written by {holder}",
                 remedy="wait for it (--wait 10m), or look whether it still lives; its lease runs out by itself",
             )
+        _held.add(self._run)  # first: another run of this process may see the object before this one sees the answer
         try:
             self._tag = self._swap(None if found is None else found[1])
         except Conflict:
+            _held.discard(self._run)
             raise LeaseHeld("another run took the source's lease just now", remedy="wait for it (--wait 10m)") from None
-        _held.add(self._run)
         self._thread.start()
 
     def check(self) -> None:
