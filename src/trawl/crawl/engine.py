@@ -82,7 +82,7 @@ async def _crawl(
         context = Context(run, started, crawler, target, options, part, snapshot, facts, clock, progress)
         if decided := await to_the_end(holds.decide, context, lease):
             return decided
-        work = Upkeep(run, started, part, snapshot, facts, lease)
+        work = Upkeep(run, started, part, snapshot, facts, lease, clock)
         work = await in_thread(follow_rules, work, source, target.endpoints, progress.say)
         context = replace(context, snapshot=work.snapshot, facts=work.facts)
         return await _run(context, lake, lease, load_block)

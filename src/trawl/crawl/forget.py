@@ -10,6 +10,7 @@ from trawl.model.keys import mark_of
 from trawl.transport import Clock, utc_now
 
 from .holds import pending_holds
+from .progress import count_of
 from .upkeep import upkeep
 
 
@@ -65,7 +66,9 @@ def forget(
         plans = work.source.runs.plans() if dry_run else work.source.runs.drop_plans()
         if not dry_run:
             files = without(work.source, work.run, found, records)
-            work.commit(files, found.files, work.facts | {"forgotten": before | {endpoint: sorted(marks)}})
+            facts = work.facts | {"forgotten": before | {endpoint: sorted(marks)}}
+            note = f"{count_of(found.rows, 'row')} of {', '.join(endpoints)} erased"
+            work.commit_run("forget", facts, files, found.files, note=note)
             delete(work.source, found)
         return _forgotten(endpoints, key, found, len(plans), remembered=not until_listed_again)
 

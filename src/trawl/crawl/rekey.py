@@ -166,7 +166,7 @@ def _move(work: Upkeep, families: dict[str, list[str]], tables: dict[str, Keys],
         added += renamed(source.log, work.run, files, list(kept.keys()), list(kept.values()))
         for endpoint in family:
             answers += source.runs.rename_quarantined(endpoint, kept)
-    work.commit(added, removed, facts)
+    work.commit_run("rekey", facts, added, removed, note=f"new keys in {', '.join(families)}")
     for path in answers:
         source.store.delete(path)
 

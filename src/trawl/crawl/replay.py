@@ -108,11 +108,7 @@ def replay(
             results.append(settled)
         if not passed or dry_run:
             return results, None
-        report = _report(work, source.name, passed, clock)
-        files = writer.close()
-        work.source.runs.save_manifest(report.to_dict() | {"committed": True, "holds": {}})
-        work.commit(files, facts=work.facts)
-        return results, report
+        return results, work.commit_run("replay", work.facts, writer.close(), endpoints=_counts(passed))
 
 
 def _replay(work: Upkeep, source: SourceConfig, row: dict[str, Any], prior: Prior) -> Settled | Replayed:
@@ -157,8 +153,8 @@ def _replayed(row: dict[str, Any], result: str, reason: str | None = None) -> Re
     return Replayed(row["endpoint"], row["key"], row["label"], row["observed_at"], row["run"], result, reason)
 
 
-def _report(work: Upkeep, name: str, passed: dict[str, Counter[str]], clock: Clock) -> Report:
-    endpoints = {
+def _counts(passed: dict[str, Counter[str]]) -> dict[str, EndpointReport]:
+    return {
         place: EndpointReport(
             new=counts[Result.NEW],
             changed=counts[Result.CHANGED],
@@ -167,4 +163,3 @@ def _report(work: Upkeep, name: str, passed: dict[str, Counter[str]], clock: Clo
         )
         for place, counts in sorted(passed.items())
     }
-    return Report(work.run, name, "replay", "done", work.started_at, clock(), endpoints)

@@ -28,9 +28,13 @@ def follow_rules(
     log = work.source.log
     writer = log.writer(step.run, "rehash")
     semantic = {name: partial(_semantic, source.endpoints[name].unordered_paths) for name in changed}
-    for name, written in rehash(log, work.snapshot, writer, semantic, work.started_at).items():
-        say(f"{name}: its semantic rules have changed: {count_of(written, 'record')} hashed anew")
-    step.commit(writer.close(), facts=step.facts)
+    done = {
+        name: f"{name}: its semantic rules have changed: {count_of(written, 'record')} hashed anew"
+        for name, written in rehash(log, work.snapshot, writer, semantic, work.started_at).items()
+    }
+    for text in done.values():
+        say(text)
+    step.commit_run("rules", step.facts, writer.close(), note="; ".join(done.values()))
     return replace(step, run=work.run, snapshot=log.make())
 
 

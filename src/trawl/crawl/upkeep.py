@@ -1,7 +1,7 @@
 """What all upkeep of a lake stands on: one source of it, at one moment, under the source's lease."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +11,8 @@ from trawl.lake import Lake, LogFile, Snapshot, SourceLake
 from trawl.lake.lease import Lease
 from trawl.model.errors import ConfigurationError, LakeError
 from trawl.transport import Clock
+
+from .report import EndpointReport, Report
 
 
 def run_id(started: datetime) -> str:
@@ -28,24 +30,39 @@ class Upkeep:
     snapshot: Snapshot
     facts: dict[str, Any]
     lease: Lease | None
+    clock: Clock
 
     def commit(
         self,
         files: Sequence[LogFile] = (),
         removed: Sequence[LogFile] = (),
-        facts: dict[str, Any] | None = None,
         *,
         rearranged: bool = False,
     ) -> None:
-        """One commit, fenced; with `facts` it is a run like any other, which the next one builds on."""
+        """One commit, fenced."""
         if self.lease is None:
             raise LakeError("a dry run commits nothing")
-        if facts is not None:
-            writer = self.source.log.writer(self.run, "run")
-            self.source.write_run(writer, self.run, self.started_at, facts)
-            files = [*files, *writer.close()]
         self.lease.check()
         self.source.log.commit(self.snapshot, self.run, files, removed, rearranged=rearranged)
+
+    def commit_run(
+        self,
+        mode: str,
+        facts: dict[str, Any],
+        files: Sequence[LogFile] = (),
+        removed: Sequence[LogFile] = (),
+        *,
+        endpoints: Mapping[str, EndpointReport] | None = None,
+        note: str | None = None,
+    ) -> Report:
+        """A commit that is a run like any other: with a manifest, and with `facts` that the next one builds on."""
+        name, found = self.source.name, dict(endpoints or {})
+        report = Report(self.run, name, mode, "done", self.started_at, self.clock(), found, note=note)
+        self.source.runs.save_manifest(report.to_dict() | {"committed": True, "holds": {}})
+        writer = self.source.log.writer(self.run, "run")
+        self.source.write_run(writer, self.run, self.started_at, facts)
+        self.commit([*files, *writer.close()], removed)
+        return report
 
 
 @contextmanager
@@ -61,7 +78,7 @@ def upkeep(lake: Lake, name: str, clock: Clock, *, dry_run: bool = False) -> Ite
             snapshot = source.log.snapshot()
             if snapshot is None:
                 raise ConfigurationError(f"the lake {lake.url} holds nothing of {name!r} yet", remedy="crawl it first")
-            yield Upkeep(run, started, source, snapshot, source.facts(snapshot), lease)
+            yield Upkeep(run, started, source, snapshot, source.facts(snapshot), lease, clock)
     finally:
         if lease is not None:
             lease.release()

@@ -149,10 +149,12 @@ def _manifests(source: SourceLake, snapshot: Snapshot, area: str) -> Iterator[He
         except (ValueError, TypeError, KeyError):
             damaged.append(item["path"])
     missing = sorted(source.committed_runs(snapshot) - readable)
-    remedy = "records and history are whole without it; only `runs` lacks that run. Remove a damaged one"
+    whole = "records and history are whole without it"
     if damaged:
+        remedy = f"remove it: {whole}, and `runs` shows no more of that run than its name"
         yield Health(area, "manifests", Level.WARNING, f"damaged: {', '.join(damaged[:_NAMED])}", remedy)
     if missing:
+        remedy = f"put it back if there is a backup; {whole}, only `runs` lacks that run"
         yield Health(area, "manifests", Level.WARNING, f"missing for {', '.join(missing[:_NAMED])}", remedy)
     if not damaged and not missing:
         yield Health(area, "manifests", Level.OK, "1 run" if len(readable) == 1 else f"{len(readable):,} runs")

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import pytest
 from tests.crawling import ask
 from tests.unit.crawl.test_shapes import Answers, serving
 from trawl.cli.app import invoke
+from trawl.lake import Lake
+from trawl.lake.health import examine_source
+from trawl.model.health import Level
 
 TRAWL = [sys.executable, "-c", "from trawl.cli import main; main()"]
 YAML = """
@@ -142,6 +146,31 @@ def test_rekey_shows_old_and_new_keys_and_refuses_with_a_remedy(desk: Desk) -> N
     said = desk.capsys.readouterr().err
     assert "'nowhere'" in said
     assert "nothing was changed" in said
+
+
+def test_upkeep_stands_among_the_runs_and_leaves_nothing_to_warn_of(desk: Desk) -> None:
+    desk.write(cost="integer|null")
+    desk("quarantine", "replay", str(desk.file))
+    desk("forget", "things", "a", "bob", "--yes")
+    desk.file.write_text(desk.file.read_text().replace("label:", "unordered: [tags]\n    label:"))
+    desk.run()
+    desk.write(key="name", cost="integer|null")
+    desk.file.write_text(desk.file.read_text().replace("label:", "unordered: [tags]\n    label:"))
+    desk("rekey", str(desk.file))
+    rows = ask(desk.lake, "SELECT mode, status, note FROM things.runs ORDER BY run_id")
+    assert [row["mode"] for row in rows[2:]] == ["replay", "forget", "refresh", "rules", "rekey"]
+    assert {row["status"] for row in rows} <= {"done", "no change"}
+    (forgotten,) = [row["note"] for row in rows if row["mode"] == "forget"]
+    assert forgotten == "2 rows of a erased"
+    source = Lake(desk.lake).source("things")
+    levels = {found.subject: found.level for found in examine_source(source, datetime.now(UTC))}
+    assert levels["manifests"] == Level.OK
+    (lost,) = [path for path in desk.lake.glob("things/runs/*.json") if '"rekey"' in path.read_text()]
+    lost.unlink()
+    (told,) = [found for found in examine_source(source, datetime.now(UTC)) if found.subject == "manifests"]
+    assert lost.stem in told.message
+    assert told.remedy is not None
+    assert "remove" not in told.remedy
 
 
 def test_maintain_says_what_went_and_what_would_go(desk: Desk) -> None:
