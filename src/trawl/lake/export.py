@@ -4,10 +4,11 @@
     DIR/SOURCE/ENDPOINT.parquet
 
 Beside them, in `DIR/SOURCE/.trawl-export`, stand the names of what was written: only such a file is ever replaced or
-removed. Every file appears whole, by a rename, and only where its content is another one. Memory is bounded: documents
+removed. Every file appears whole, by a rename; a document only where its content is another one. Memory is bounded: documents
 come out of the log some megabytes at a time, and who stands in the export is decided in DuckDB.
 """
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -72,6 +73,11 @@ def export(
     """
     snapshot = source.log.snapshot()
     check_endpoints(snapshot, source.name, endpoints)
+    if re.match(r"\w[\w+.-]+:/", str(folder)):  # a path has one slash where an address has two
+        address = str(folder).replace(":/", "://", 1)
+        raise ConfigurationError(
+            f"--to {address}: an export writes to folders", remedy="export into a folder, then copy it there"
+        )
     root = folder.expanduser().absolute() / safe_name(source.name)
     if source.store.folder is not None and root.resolve().is_relative_to(source.store.folder.resolve()):
         raise ConfigurationError(f"{folder} lies in the lake itself", remedy="choose another folder with --to")

@@ -165,6 +165,18 @@ KEYS = st.sets(
 )
 
 
+def test_an_address_is_no_folder(
+    lake: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(lake.parent)
+    for address in ("s3://bucket/x", "file:///tmp/x"):
+        assert invoke(["export", "pokeapi", "--lake", str(lake), "--to", address]) == 2
+        said = capsys.readouterr().err
+        assert "writes to folders" in said
+        assert "s3://bucket/x" in said or "file://" in said
+    assert [path.name for path in lake.parent.iterdir()] == [lake.name]
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(keys=KEYS)
 def test_every_key_has_a_file_of_its_own_in_the_folder(
