@@ -25,7 +25,8 @@ def export(
 ) -> None:
     """Write records as plain files: a JSON document each, or a table per endpoint.
 
-    Again into the same folder it writes only what changed, and removes what is gone; files of others stay.
+    Again into the same folder it writes only the documents that changed (tables anew), and removes what is gone; files of
+    others stay.
 
     ```
     trawl export pokeapi --to ./pokeapi-files
