@@ -59,8 +59,11 @@ def forget(
         found = traces(work.source, work.snapshot, records, {hold["run_id"] for hold in holds.values()})
         before: dict[str, list[str]] = work.facts.get("forgotten", {})
         mark = mark_of(endpoint, key)
-        if not found.any and mark not in before.get(endpoint, []):
+        known = mark in before.get(endpoint, [])
+        if not found.any and not known:
             return None
+        if found.nothing and known and not until_listed_again:
+            return _forgotten(endpoints, key, found, 0, remembered=True)
         _check_holds(work.source.name, holds, found.loose, key)
         marks = {*before.get(endpoint, [])} - {mark} | (set() if until_listed_again else {mark})
         plans = work.source.runs.plans() if dry_run else work.source.runs.drop_plans()

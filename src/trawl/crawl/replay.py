@@ -1,6 +1,7 @@
 """Quarantined answers once more: by the contract and rules of today, without a fetch."""
 
 from collections import Counter, defaultdict
+from collections.abc import Container
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import Any
 from multidict import CIMultiDict
 
 from trawl.lake import Kept, Lake
+from trawl.lake.history import check_endpoints
 from trawl.model.canonical import parse
 from trawl.model.classify import Action, classify
 from trawl.model.config import SourceConfig
@@ -50,10 +52,21 @@ class Replayed:
 
 
 def find_quarantined(
-    lake: Lake, name: str, endpoint: str | None = None, wanted: str | None = None, run: str | None = None
+    lake: Lake,
+    name: str,
+    endpoint: str | None = None,
+    wanted: str | None = None,
+    run: str | None = None,
+    *,
+    known: Container[str] = (),
 ) -> list[dict[str, Any]]:
-    """The rows of the view `quarantine`, newest first: all, an endpoint's, or one record's (by key, else by label)."""
-    lake.held(name)
+    """The rows of the view `quarantine`, newest first: all, an endpoint's, or one record's (by key, else by label).
+
+    Raises ConfigurationError for an endpoint that is neither `known` nor in the lake.
+    """
+    snapshot = lake.held(name).log.snapshot()
+    if endpoint is not None and endpoint not in known:
+        check_endpoints(snapshot, name, [endpoint])
     rows = [
         row
         for row in lake.query(f'FROM "{name}".quarantine ORDER BY observed_at DESC, endpoint, key').rows()
@@ -90,7 +103,7 @@ def replay(
     """
     with upkeep(lake, source.name, clock, dry_run=dry_run) as work:
         check_keys(source, work.facts)
-        rows = find_quarantined(lake, source.name, endpoint, wanted)
+        rows = find_quarantined(lake, source.name, endpoint, wanted, known=source.endpoints)
         newest = {(row["endpoint"], row["key"]): row for row in reversed(rows) if wanted or row["open"]}
         if not dry_run:
             work = follow_rules(work, source, sorted({place for place, _ in newest}))  # noqa: PLW2901

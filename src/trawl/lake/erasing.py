@@ -42,6 +42,11 @@ class Traces:
         """Whether there is a trace of the records themselves."""
         return bool(self.files or self.loose or self.answers)
 
+    @property
+    def nothing(self) -> bool:
+        """Whether there is nothing to delete at all."""
+        return not (self.any or self.stray or self.halves)
+
 
 def traces(source: SourceLake, snapshot: Snapshot, records: Collection[Record], held: Collection[str]) -> Traces:
     """Look for records in all that a lake keeps of their source, its plans apart. `held`: runs with news that wait."""

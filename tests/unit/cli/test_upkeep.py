@@ -109,7 +109,9 @@ def test_forget_asks_for_yes_where_there_is_no_terminal(desk: Desk) -> None:
     assert len(ask(desk.lake, "FROM things.records")) == 2
     desk.run("--force")
     assert len(ask(desk.lake, "FROM things.records")) == 2
+    before = sorted(desk.lake.rglob("*"))
     assert desk("forget", "things", "a", "2", "--yes").endswith("nothing was left to erase\n")
+    assert sorted(desk.lake.rglob("*")) == before, "nothing was committed"
     desk("forget", "things", "a", "nobody", "--yes", code=2)
     assert "the next crawl stores it again" in desk("forget", "things", "a", "2", "--until-listed-again", "--yes")
     desk.run("--force")
@@ -182,6 +184,20 @@ def test_maintain_says_what_went_and_what_would_go(desk: Desk) -> None:
     assert " files that no commit names (" in desk("maintain", "things", "--retain", "0s")
     assert desk.json("maintain", "--retain", "0s")["things"]["removed"] == {}
     desk("maintain", "--retain", "soon", code=2)
+
+
+def test_a_misspelt_endpoint_is_named_unless_the_source_has_it(desk: Desk) -> None:
+    for words in (
+        ("quarantine", "list", "things", "aa"),
+        ("quarantine", "show", "things", "aa", "1"),
+        ("quarantine", "replay", str(desk.file), "aa"),
+    ):
+        assert invoke([*words, "--lake", str(desk.lake)]) == 2
+        said = desk.capsys.readouterr().err
+        assert "'aa'" in said
+        assert "it holds: a" in said
+    desk.file.write_text(f"{desk.file.read_text()}  later: {{}}\n")
+    assert "0 of 0 answers passed" in desk("quarantine", "replay", str(desk.file), "later")
 
 
 def test_upkeep_of_what_is_not_there_names_what_is(desk: Desk) -> None:
