@@ -16,7 +16,7 @@ from trawl.model.records import Kind, Op
 
 from .log import Log, LogFile, Snapshot
 from .rewriting import row_groups
-from .schema import CONTENT, FILE
+from .schema import CONTENT, FILE, NO_ENDPOINT
 from .sql import connect, literal, register_log, rows_of
 
 _SMALL = 8 * 2**20  # bytes: larger files are not worth joining, for the writer fills them to twice that
@@ -41,7 +41,7 @@ def fold(log: Log, snapshot: Snapshot, run: str, say: Callable[[str], None] = la
     with closing(connect()) as con:
         register_log(con, "log", snapshot)
         for (kind, endpoint), chosen in _partitions(files):
-            say(f"{kind} {endpoint}: {len(chosen)} files")
+            say(f"{kind}{'' if endpoint == NO_ENDPOINT else f' {endpoint}'}: {len(chosen)} files")
             writer = log.writer(run, "fold")
             if kind == Kind.STATE:
                 for batch in con.sql(_folded(endpoint)).to_arrow_reader(16_384):
