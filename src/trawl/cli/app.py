@@ -73,6 +73,7 @@ def invoke(arguments: list[str]) -> int:
         if not arguments or arguments[0] in {"--help", "-h"}:
             load_commands()
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+        print(end="", flush=True)
     except CycloptsError:
         return EXIT_USAGE
     except ConfigurationError as error:
@@ -84,7 +85,15 @@ def invoke(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _interrupted(arguments)
     except BrokenPipeError:
-        sys.stderr.close()
+        _give_up_output()
+        return EXIT_FAILED
+    except OSError as error:
+        fault = _output_fault()
+        if fault is None:
+            _print_fault(error)
+        else:
+            _give_up_output()
+            _print(TrawlError(f"the output cannot be written: {fault.strerror or fault}"))
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001  (the last door before the user)
         if str(error) == "Query interrupted":  # DuckDB's word for Ctrl-C
@@ -92,6 +101,20 @@ def invoke(arguments: list[str]) -> int:
         _print_fault(error)
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
+
+
+def _output_fault() -> OSError | None:
+    """Why stdout takes nothing more: what it did not take is still in its buffer, and fails again."""
+    try:
+        print(end="", flush=True)
+    except OSError as error:
+        return error
+    return None
+
+
+def _give_up_output() -> None:
+    """What is left in the buffer goes nowhere: it must not fail once more as the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _interrupted(arguments: list[str]) -> int:

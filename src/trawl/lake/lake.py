@@ -128,25 +128,43 @@ class Result:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict per row, streamed."""
-        with _sql_errors(self._url), closing(self._con):
-            for batch in self._relation.to_arrow_reader(4096):
+        with closing(self._con):
+            for batch in self._read(4096)[1]:
                 yield from batch.to_pylist()
 
     def write_csv(self, sink: IO[bytes]) -> None:
         """Comma-separated, with a header; nested values as JSON text."""
-        with _sql_errors(self._url):
-            reader = self._relation.to_arrow_reader(4096)
-            with pyarrow.csv.CSVWriter(sink, reader.schema) as writer:
-                for batch in reader:
-                    writer.write_batch(batch)
+        schema, batches = self._read(4096)
+        with _unwritable("CSV"), pyarrow.csv.CSVWriter(sink, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
 
     def write_parquet(self, sink: IO[bytes]) -> None:
         """One Parquet file, zstd."""
+        schema, batches = self._read(16_384)
+        with _unwritable("Parquet"), pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+
+    def _read(self, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """So many rows at once. What fails here is the question's or the lake's fault, never that of who writes them."""
         with _sql_errors(self._url):
-            reader = self._relation.to_arrow_reader(16_384)
-            with pq.ParquetWriter(sink, reader.schema, compression="zstd") as writer:
-                for batch in reader:
-                    writer.write_batch(batch)
+            reader = self._relation.to_arrow_reader(rows)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with _sql_errors(self._url):
+                yield from reader
+
+        return reader.schema, batches()
+
+
+@contextmanager
+def _unwritable(form: str) -> Iterator[None]:
+    """A type that a format does not have is the question's fault; the sink's own errors are the caller's."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise ConfigurationError(f"{form}: {error}", remedy="cast that column to text in the SQL") from None
 
 
 @contextmanager

@@ -115,6 +115,34 @@ def test_ctrl_c_ends_a_command_that_waits_for_the_api(command: str, tmp_path: Pa
     assert ("goes on" in said) == (command == "run")
 
 
+@pytest.mark.parametrize("form", ["table", "json", "csv", "parquet"])
+def test_a_reader_that_has_enough_is_no_fault_and_a_full_disk_not_the_lakes(form: str, tmp_path: Path) -> None:
+    (tmp_path / "things").mkdir()
+    command = [*TRAWL, "query", "SELECT i, 'x' AS x FROM range(300000) t(i)", "--format", form, "--lake", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert len(process.stdout.read(1)) == 1
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=60) in {0, 1}  # a table is cut off at 200 rows, which a pipe may hold
+    _full(command)
+
+
+def test_what_cannot_be_printed_is_no_fault_of_trawl(tmp_path: Path) -> None:
+    (tmp_path / "things").mkdir()
+    _full([*TRAWL, "status", "--lake", str(tmp_path)])
+    _full([*TRAWL, "status", "--json", "--lake", str(tmp_path)])
+
+
+def _full(command: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+
+
 @pytest.mark.parametrize("form", ["table", "csv"])
 def test_ctrl_c_ends_a_query_that_never_would(form: str, tmp_path: Path) -> None:
     (tmp_path / "things").mkdir()
