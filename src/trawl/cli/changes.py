@@ -96,7 +96,7 @@ def changes(
             print_json(row | more)
         return
     counts = count_changes(found, source, **chosen)
-    where = f"in run {run}" if run else f"since {start:%Y-%m-%d %H:%M:%S} UTC"
+    where = f"in run {run}" if run else f"since {_told(start)}"
     out.print(f"[bold]{source}[/]: {_total(counts)} {where}")
     _show_counts(counts)
     rows = changed_records(found, source, **chosen, each=limit if limit > 0 else None).rows()
@@ -122,6 +122,10 @@ def _start(text: str) -> datetime:
         moment = parse_time(text, "--since", more=", or so long ago: 24h, 7d")
         assert moment is not None
         return moment
+
+
+def _told(moment: datetime | None) -> str:
+    return "" if moment is None else moment.isoformat(" ", "seconds").replace("+00:00", " UTC")
 
 
 def _show_counts(counts: dict[str, dict[str, int]]) -> None:

@@ -43,6 +43,9 @@ def test_changes_can_be_narrowed_by_time_endpoint_and_kind(lake: Path, capsys: p
     assert len(lines(capsys, *where, "--since", "1h")) == len(everything)
     assert len(lines(capsys, *where, "--since", "2000-01-01")) == len(everything)
     assert lines(capsys, *where, "--since", "2999-01-01") == []
+    for since, told in (("0001-01-01", "0001-01-01 00:00:00 UTC"), ("2000-01-01T00:00+02:00", "00:00:00+02:00")):
+        assert invoke([*where, "--since", since]) == 0
+        assert told in capsys.readouterr().out
     rows = lines(capsys, *where, "--since", "1h", "--kind", "created", "--endpoint", "move")
     assert len(rows) == sum(row == {"change": "created", "endpoint": "move"} for row in everything) > 0
 
