@@ -110,6 +110,9 @@ class Lake:
         return key
 
 
+_NESTED = {"list", "array", "struct", "map"}
+
+
 class Result:
     """An answer that has not been read yet. Read it once, by any of its methods."""
 
@@ -134,6 +137,14 @@ class Result:
 
     def write_csv(self, sink: IO[bytes]) -> None:
         """Comma-separated, with a header; nested values as JSON text."""
+        if any(kind.id in _NESTED for kind in self._relation.types):
+            columns = enumerate(zip(self._relation.columns, self._relation.types, strict=True), 1)
+            self._relation = self._relation.project(
+                ", ".join(
+                    f"{f'to_json(#{place})::VARCHAR' if kind.id in _NESTED else f'#{place}'} AS {_quoted(name)}"
+                    for place, (name, kind) in columns
+                )
+            )
         schema, batches = self._read(4096)
         with _unwritable("CSV"), pyarrow.csv.CSVWriter(sink, schema) as writer:
             for batch in batches:
@@ -198,6 +209,10 @@ def _explain(error: duckdb.Error, sql: str, known: list[str]) -> ConfigurationEr
         if near := get_close_matches(word, known, n=1):
             remedy = f"did you mean {near[0]}? {remedy}"
     return ConfigurationError(f"SQL: {text}", remedy=remedy)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _plain(error: duckdb.Error) -> str:

@@ -68,6 +68,16 @@ def test_query_writes_every_format(lake: Path) -> None:
     assert outputs["table"].split()[:3] == [b"endpoint", b"key", b"payload"]
 
 
+def test_csv_holds_nested_values_as_json(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--lake", str(lake), "--format", "csv"]
+    assert invoke(["query", """SELECT 1 AS i, [1, 2] AS a, {'x': 1} AS "b""c", NULL::INT[] AS n""", *flags]) == 0
+    assert list(csv.reader(capsys.readouterr().out.splitlines())) == [
+        ["i", "a", 'b"c', "n"],
+        ["1", "[1,2]", '{"x":1}', ""],
+    ]
+    assert invoke(["query", "FROM pokeapi.runs", *flags]) == 0
+
+
 def test_the_python_door_gives_the_records_as_arrow(lake: Path) -> None:
     table = trawl.open(str(lake)).records("pokeapi").to_arrow()
     assert {"endpoint", "key", "label", "payload", "url", "first_seen", "changed_at", "checked_at"} <= set(
