@@ -103,7 +103,7 @@ class Planner:
     def __init__(self, snapshot: Snapshot | None, now: datetime, forgotten: Sequence[str] = ()) -> None:
         self._now = now
         self._refused = ", ".join(map(literal, forgotten))
-        self._con = connect()
+        self._con = connect(_memory(snapshot))
         register_log(self._con, "log", snapshot)
         self._rows = rows_of("log")
 
@@ -328,6 +328,12 @@ class Planner:
                 ELSE 'fresh' END AS decision
         FROM met
         """
+
+
+def _memory(snapshot: Snapshot | None) -> str:
+    """What planning may take: half a gigabyte up to five million rows, a tenth of one for each million more."""
+    rows = 0 if snapshot is None else pc.sum(snapshot.files()["num_records"]).as_py() or 0
+    return f"{max(500, rows // 10_000)}MB"
 
 
 def _rules_table(rules: Sequence[EndpointRule]) -> pa.Table:
