@@ -236,6 +236,8 @@ class RunStore:
         if content is None:
             return None
         found = json.loads(content)
+        if found["key"] != key:  # a killed rekey has left another record's there
+            return None
         body = base64.b64decode(found["body_base64"]) if "body_base64" in found else found["body"].encode()
         at = datetime.fromisoformat(found["observed_at"])
         return Kept(endpoint, key, found["reason"], found["status"], found["headers"], body, at)
@@ -247,19 +249,26 @@ class RunStore:
             if not end or item["path"].split("/", 3)[3] == end:
                 yield item
 
-    def rename_quarantined(self, endpoint: str, keys: Mapping[str, str]) -> list[str]:
-        """Keep the responses of records also under other keys; the objects under the old ones."""
-        old = []
+    def rename_quarantined(self, endpoint: str, keys: Mapping[str, str]) -> tuple[dict[str, bytes], list[str]]:
+        """Keep the responses of records also under other keys, where nothing lies that is to move itself.
+
+        Gives what is to be written once the new keys hold, over what has moved, and then the objects to delete. Until
+        it is written such a place has another record's response, which `quarantined` does not take for the record's.
+        """
+        new: dict[str, bytes] = {}
+        old: list[str] = []
         for item in self._store.scan(f"{self._source}/quarantine"):
             _, _, run, place, _ = item["path"].split("/", 4)
             content = self._store.get(item["path"]) if place == endpoint else None
             document = {} if content is None else json.loads(content)
             key = keys.get(document.get("key", ""))
             if key is not None and key != document["key"]:
-                path = quarantine_path(self._source, run, endpoint, key)
-                self._store.put(path, _json(document | {"key": key}))
+                new[quarantine_path(self._source, run, endpoint, key)] = _json(document | {"key": key})
                 old.append(item["path"])
-        return old
+        taken = set(old)
+        for path in new.keys() - taken:
+            self._store.put(path, new[path])
+        return {path: new[path] for path in new if path in taken}, [path for path in old if path not in new]
 
 
 def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:
