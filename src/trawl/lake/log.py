@@ -8,6 +8,7 @@ taught or took anything: what merely rearranges files leaves it, and an unfinish
 
 import io
 import json
+import math
 import re
 import time
 import uuid
@@ -265,7 +266,7 @@ class Log:
         try:
             every, older = (
                 set(snapshot.table.vacuum(age, dry_run=True, enforce_retention_duration=False))
-                for age in (0, round(hours))
+                for age in (0, math.ceil(hours))
             )
         except (DeltaError, OSError) as error:
             raise explain(error, self._uri) from None
