@@ -17,6 +17,9 @@ def pending_holds(source: SourceLake) -> dict[str, dict[str, Any]]:
     manifests = [
         manifest for manifest in source.runs.manifests() if not manifest["committed"] or manifest["run_id"] in committed
     ]
+    manifests.sort(
+        key=lambda manifest: str(manifest.get("finished_at", "")), reverse=True
+    )  # an adopted plan's run id is old
     found: dict[str, dict[str, Any]] = {}
     decided: set[str] = set()
     for manifest in manifests:
