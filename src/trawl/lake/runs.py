@@ -169,6 +169,8 @@ class RunStore:
         for path in [item["path"] for item in self._store.scan(self._plan(run))]:
             if path.endswith(".json") and not path.endswith("plan.json"):
                 data = _document(self._store.get(path))
+                if data is not None and "told" not in data:  # older code wrote it: whose children are not known
+                    data = None
                 files = [] if data is None else [LogFile(**file) for file in data["files"]]
                 found[path] = None if data is None else Outcome(**data | {"files": files})
         return found
