@@ -17,10 +17,12 @@ def pending_holds(source: SourceLake) -> dict[str, dict[str, Any]]:
     manifests = [
         manifest for manifest in source.runs.manifests() if not manifest["committed"] or manifest["run_id"] in committed
     ]
+    # By their ends: a run that went on with an older plan has the older run's id.
+    manifests.sort(key=lambda manifest: str(manifest.get("finished_at", "")), reverse=True)
     found: dict[str, dict[str, Any]] = {}
     decided: set[str] = set()
     for manifest in manifests:
-        if manifest["status"] not in {"done", "held"} or manifest["mode"] == "replay":
+        if manifest["status"] not in {"done", "held"} or manifest.get("mode") == "replay":
             continue
         for name, counts in manifest["endpoints"].items():
             if name in decided:

@@ -59,7 +59,7 @@ def rekey(
         _check_holds(work, moving)
         tables = {name: _table(work, source, name) for name in changed}
         for name, family in families.items():
-            _check_children(work, family[1:], list(tables[name]))
+            _check_children(work, family[1:], [old for old, new in tables[name].items() if new is not None])
         forgotten = sum(len(work.facts.get("forgotten", {}).get(name, [])) for name in moving)
         if changed and not dry_run:
             _move(work, families, tables, work.facts | {"keys": before | {name: now[name] for name in changed}})
@@ -150,7 +150,7 @@ def _check_children(work: Upkeep, children: Sequence[str], known: Sequence[str])
     files = [file for file in work.snapshot.log_files() if file.endpoint in children]
     if lost := orphans(work.source.log, files, known):
         raise ConfigurationError(
-            f"{', '.join(children)}: records without a parent: {', '.join(lost[:_SHOWN])}",
+            f"{', '.join(children)}: records without a parent, or whose parent was never read: {', '.join(lost[:_SHOWN])}",
             remedy="forget them first (trawl forget); nothing was changed",
         )
 
@@ -158,16 +158,28 @@ def _check_children(work: Upkeep, children: Sequence[str], known: Sequence[str])
 def _move(work: Upkeep, families: dict[str, list[str]], tables: dict[str, Keys], facts: dict[str, Any]) -> None:
     source = work.source
     source.runs.drop_plans()
-    removed, added, answers = [], [], []
+    removed, added, left = [], [], []
+    later: dict[str, bytes] = {}
+    contested: dict[str, bytes] = {}
     for name, family in families.items():
         kept = {old: new for old, new in tables[name].items() if new is not None}
         files = [file for file in work.snapshot.log_files() if file.endpoint in family]
         removed += files
         added += renamed(source.log, work.run, files, list(kept.keys()), list(kept.values()))
         for endpoint in family:
-            answers += source.runs.rename_quarantined(endpoint, kept)
-    work.commit_run("rekey", facts, added, removed, note=f"new keys in {', '.join(families)}")
-    for path in answers:
+            moved = source.runs.rename_quarantined(endpoint, kept)
+            later |= moved.later
+            contested |= moved.contested
+            left += moved.left
+    try:
+        work.commit_run("rekey", facts, added, removed, note=f"new keys in {', '.join(families)}")
+    except BaseException:
+        for path, content in contested.items():
+            source.store.put(path, content)
+        raise
+    for path, content in later.items():
+        source.store.put(path, content)
+    for path in left:
         source.store.delete(path)
 
 

@@ -48,7 +48,11 @@ class HostBoard:
             mine = Share(**holder_of(run, now, TERM), rate=rate)
             self._store.put(self._path(run), json.dumps(asdict(mine)).encode())
             self._renewed = now
-        return [share for share in self._shares() if share.run == run or not share.gone(now)]
+        shares = self._shares()
+        for share in shares:
+            if share.run != run and share.gone(now):  # killed: nobody else takes it away
+                self.leave(share.run)
+        return [share for share in shares if share.run == run or not share.gone(now)]
 
     def leave(self, run: str) -> None:
         """Give the run's share back."""

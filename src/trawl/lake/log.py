@@ -8,6 +8,7 @@ taught or took anything: what merely rearranges files leaves it, and an unfinish
 
 import io
 import json
+import math
 import re
 import time
 import uuid
@@ -261,11 +262,11 @@ class Log:
 
     def replaced_since(self, snapshot: Snapshot, instant: datetime) -> set[str]:
         """The files that a commit took out of the log after an instant (to the hour): readers may have them open."""
-        hours = max(timedelta(0), datetime.now(UTC) - instant) / timedelta(hours=1)
+        age = datetime.now(UTC) - instant
+        hours = 0 if age < timedelta(minutes=1) else math.ceil(age / timedelta(hours=1))
         try:
             every, older = (
-                set(snapshot.table.vacuum(age, dry_run=True, enforce_retention_duration=False))
-                for age in (0, round(hours))
+                set(snapshot.table.vacuum(old, dry_run=True, enforce_retention_duration=False)) for old in (0, hours)
             )
         except (DeltaError, OSError) as error:
             raise explain(error, self._uri) from None

@@ -169,6 +169,8 @@ class RunStore:
         for path in [item["path"] for item in self._store.scan(self._plan(run))]:
             if path.endswith(".json") and not path.endswith("plan.json"):
                 data = _document(self._store.get(path))
+                if data is not None and "told" not in data:  # older code wrote it: whose children are not known
+                    data = None
                 files = [] if data is None else [LogFile(**file) for file in data["files"]]
                 found[path] = None if data is None else Outcome(**data | {"files": files})
         return found
@@ -236,6 +238,8 @@ class RunStore:
         if content is None:
             return None
         found = json.loads(content)
+        if found["key"] != key:  # a killed rekey has left another record's there
+            return None
         body = base64.b64decode(found["body_base64"]) if "body_base64" in found else found["body"].encode()
         at = datetime.fromisoformat(found["observed_at"])
         return Kept(endpoint, key, found["reason"], found["status"], found["headers"], body, at)
@@ -247,19 +251,37 @@ class RunStore:
             if not end or item["path"].split("/", 3)[3] == end:
                 yield item
 
-    def rename_quarantined(self, endpoint: str, keys: Mapping[str, str]) -> list[str]:
-        """Keep the responses of records also under other keys; the objects under the old ones."""
-        old = []
+    def rename_quarantined(self, endpoint: str, keys: Mapping[str, str]) -> "Moving":
+        """Put the responses of records under their other keys, as far as that can be done before these hold.
+
+        A place that one response leaves and another takes is emptied meanwhile: whoever stops halfway loses what lay
+        there, but nobody takes one record's response for another's.
+        """
+        new: dict[str, bytes] = {}
+        old: dict[str, bytes] = {}
         for item in self._store.scan(f"{self._source}/quarantine"):
             _, _, run, place, _ = item["path"].split("/", 4)
             content = self._store.get(item["path"]) if place == endpoint else None
-            document = {} if content is None else json.loads(content)
+            document = _document(content) or {}
             key = keys.get(document.get("key", ""))
-            if key is not None and key != document["key"]:
-                path = quarantine_path(self._source, run, endpoint, key)
-                self._store.put(path, _json(document | {"key": key}))
-                old.append(item["path"])
-        return old
+            if content is not None and key is not None and key != document["key"]:
+                new[quarantine_path(self._source, run, endpoint, key)] = _json(document | {"key": key})
+                old[item["path"]] = content
+        contested = {path: old[path] for path in old if path in new}
+        for path in new.keys() - old.keys():
+            self._store.put(path, new[path])
+        for path in contested:
+            self._store.delete(path)
+        return Moving({path: new[path] for path in contested}, contested, [path for path in old if path not in new])
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """Kept responses on their way: what is still to be written, what lay there before, and what is to be deleted."""
+
+    later: dict[str, bytes]
+    contested: dict[str, bytes]
+    left: list[str]
 
 
 def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -100,7 +100,9 @@ class SourceLake:
         writer.add_table(Kind.LISTING, NO_ENDPOINT, _one(row))
 
     def write_run(self, writer: LogWriter, run: str, at: datetime, facts: dict[str, Any]) -> None:
-        """Record the run itself, with the facts that the next one builds on."""
+        """Record the run itself, with the facts that the next one builds on: later than all, whatever the clock says."""
+        rows = _small_rows(self.log.snapshot(), Kind.RUN, ["valid_from"])["valid_from"].to_pylist()
+        at = max([at, *(row + timedelta(microseconds=1) for row in rows)])
         row = {"op": Op.RUN, "key": run, "valid_from": at, "observed_at": at, "payload": json.dumps(facts)}
         writer.add_table(Kind.RUN, NO_ENDPOINT, _one(row))
 

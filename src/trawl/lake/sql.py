@@ -8,7 +8,6 @@ import tempfile
 from datetime import datetime
 
 import duckdb
-import pyarrow as pa
 
 from trawl.model.errors import LakeError
 
@@ -42,7 +41,6 @@ def connect(memory: str = "500MB") -> duckdb.DuckDBPyConnection:
     con.execute(f"SET temp_directory = '{tempfile.gettempdir()}/trawl-duckdb'")
     con.execute("SET preserve_insertion_order = false")
     con.execute("SET parquet_metadata_cache = true")  # the log is read several times over, and has many files
-    con.execute("SET enable_progress_bar = false")  # it would print to stdout, where the result goes
     con.execute("SET TimeZone = 'UTC'")
     con.execute("SET enable_progress_bar = false")  # it would stand in the middle of what a program reads
     con.execute("SET autoinstall_known_extensions = false")
@@ -92,8 +90,3 @@ def literal(value: datetime | float | str | bool | None) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     return repr(value)
-
-
-def to_arrow(relation: duckdb.DuckDBPyRelation) -> pa.Table:
-    """The whole result as one Arrow table."""
-    return relation.to_arrow_table()

@@ -264,3 +264,13 @@ def test_of_a_generated_world_only_the_forgotten_record_is_gone(world: World, la
     assert count(report) == {}
     assert report.endpoints["pokemon"].listed == sum(place == "pokemon" for place, _ in before) - 1
     assert json.dumps(report.to_dict())
+
+
+def test_a_forgotten_record_stays_away_though_the_clock_was_behind(tmp_path: Path) -> None:
+    clock = Clock()
+    with serving(bodies("bob", MARKER)) as (url, _):
+        run(tmp_path, url, SOURCE, clock=clock)
+        clock.move(days=-1)
+        forget(Lake(tmp_path), "things", "a", "2", clock=clock)
+        clock.move(days=2)
+        assert count(run(tmp_path, url, SOURCE, clock=clock)) == {}

@@ -1,5 +1,6 @@
 """New keys for stored records: the whole history moves, or nothing does."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,20 @@ def test_a_generated_world_is_rekeyed_from_id_to_name_and_back(world: World, lak
     rekey(Lake(lake_url), by_id)
     assert contents(lake_url) == before
     assert count(run(lake_url, world.url, by_id, force=True)) == {}
+
+
+@pytest.mark.parametrize("nums", [(2, 3, 4), (2, 1, 3)])
+def test_keys_in_a_chain_or_a_swap_keep_each_answer_with_its_record(tmp_path: Path, nums: tuple[int, ...]) -> None:
+    items = [{"id": key, "num": num, "name": f"n{key}"} for key, num in enumerate(nums, 1)]
+    with serving({"a": items, "c": []} | {f"a/{item['id']}": item for item in items}) as (url, answers):
+        by_id, by_num = (
+            source("{field: id}", "{fields: {num: integer}}"),
+            source("{field: num}", "{fields: {num: integer}}"),
+        )
+        run(tmp_path, url, by_id)
+        answers.bodies |= {f"a/{key}": {"broken": key} for key in (1, 2, 3)}
+        assert count(run(tmp_path, url, by_id, force=True))["quarantined"] == 3
+        rekey(Lake(tmp_path), by_num)
+    kept = sorted(tmp_path.glob("things/quarantine/*/a/*.json"))
+    found = {path.stem: json.loads(json.loads(path.read_text())["body"])["broken"] for path in kept}
+    assert found == {str(num): key for key, num in enumerate(nums, 1)}
