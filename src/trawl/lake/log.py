@@ -331,7 +331,8 @@ class LogWriter:
     def flush(self, waiting: Waiting) -> None:
         """Turn what `take` gave into row groups. Blocking work for a thread; one call at a time."""
         for partition, rows in waiting.items():
-            self._write(partition, _table(rows, self._run))
+            for part in _parts(rows):
+                self._write(partition, _table(part, self._run))
 
     def close(self) -> list[LogFile]:
         """Write what is left and put the files in place, still uncommitted. Blocking work."""
@@ -369,6 +370,20 @@ class LogWriter:
         self._open[partition] = buffer, writer, rows + len(table)
         if buffer.tell() >= _FILE:
             self._finish(partition)
+
+
+def _parts(rows: list[Row]) -> Iterator[list[Row]]:
+    """The rows in parts of about `_BUFFER` bytes of payload: more may have come in while others were written."""
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        part.append(row)
+        size += len(row.payload or b"")
+        if size >= _BUFFER:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def _table(rows: list[Row], run: str) -> pa.Table:
