@@ -18,7 +18,7 @@ from tests.crawling import run
 from tests.torture.conftest import Family, Undisturbed, family_place, pokeapi_place
 from tests.torture.victims import TRAWL, Place, holdings, kill, place, until
 from trawl.lake import Lake
-from trawl.lake.lease import holder_of
+from trawl.lake.runs.lease import holder_of
 from trawl.replica import GeneratedCatalogue, ReplicaApp
 from trawl.sources import load_source
 

@@ -11,8 +11,9 @@ from cyclopts import Parameter
 from rich.markup import escape
 
 from trawl.lake import Lake
-from trawl.lake.history import changes as changed_records
-from trawl.lake.history import check_endpoints, count_changes, last_changed, payloads
+from trawl.lake.reading.finding import check_endpoints
+from trawl.lake.reading.history import changes as changed_records
+from trawl.lake.reading.history import count_changes, last_changed, payloads
 from trawl.model.canonical import parse
 from trawl.model.diff import Difference
 from trawl.model.diff import diff as compare

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.markup import escape
 
-from trawl.lake.history import events, payloads, versions
+from trawl.lake.reading.history import events, payloads, versions
 from trawl.model.canonical import parse
 from trawl.model.diff import diff
 

@@ -1,17 +1,16 @@
 """The engine: list, plan, fetch, commit, resume. A laptop needs nothing above this."""
 
 from .engine import crawl, preview
-from .forget import Forgotten, forget
-from .health import examine
 from .holds import pending_holds
-from .maintain import RETAIN, Maintained, maintain
 from .options import CrawlOptions
 from .planning import Preview
-from .probe import Probe, probe
+from .probe import Probe, examine, probe
 from .progress import Progress, Quiet, count_of
-from .rekey import Rekeyed, rekey
-from .replay import Replayed, Verdict, find_quarantined, replay
 from .report import EndpointReport, Report
+from .upkeep.forget import Forgotten, forget
+from .upkeep.maintain import RETAIN, Maintained, maintain
+from .upkeep.rekey import Rekeyed, rekey
+from .upkeep.replay import Replayed, Verdict, find_quarantined, replay
 
 __all__ = [
     "RETAIN",

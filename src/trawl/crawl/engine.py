@@ -3,14 +3,14 @@
 import asyncio
 import gc
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from trawl.lake import Lake, ListingState, Outcome, Plan
-from trawl.lake.lease import Lease
+from trawl.lake import Lake, ListingState, Outcome, Plan, Snapshot
+from trawl.lake.runs.lease import Lease
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit, TrawlError
 from trawl.model.records import Result, Row, Settled
@@ -25,9 +25,9 @@ from .options import CrawlOptions, resolve
 from .planning import Context, NothingNew, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
 from .report import EndpointReport, Report
-from .rules import follow_rules
 from .tasks import in_thread, task_group, to_the_end
-from .upkeep import Upkeep, run_id
+from .upkeep.rules import follow_rules
+from .upkeep.upkeep import Upkeep, run_id
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
 KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
@@ -63,27 +63,16 @@ async def _crawl(
     clock: Clock,
     load_block: SecretLoader | None,
 ) -> Report:
-    options = options or CrawlOptions()
-    progress = progress or Quiet()
-    crawler = as_crawler(source)
-    source = crawler.config_block
-    target = resolve(source, options)
-    part = lake.source(source.name)
-    await in_thread(part.log.snapshot)  # a newer format is refused before anything is written
+    context = await _open(source, lake, options, progress, clock)
     lake.store.make()
-    started = clock()
-    run = run_id(started)
-    lease = part.lease(run, clock)
+    lease = context.lake.lease(context.run, clock)
     try:
-        await _take(lease, options, progress, clock)
-        snapshot = await in_thread(part.log.make)
-        facts = await in_thread(part.facts, snapshot)
-        check_keys(source, facts)
-        context = Context(run, started, crawler, target, options, part, snapshot, facts, clock, progress)
+        await _take(lease, context.options, context.progress, clock)
+        context = await _read(context, context.lake.log.make)
         if decided := await to_the_end(holds.decide, context, lease):
             return decided
-        work = Upkeep(run, started, part, snapshot, facts, lease, clock)
-        work = await in_thread(follow_rules, work, source, target.endpoints, progress.say)
+        work = Upkeep(context.run, context.started_at, context.lake, context.base, context.facts, lease, clock)
+        work = await in_thread(follow_rules, work, context.source, context.target.endpoints, context.progress.say)
         context = replace(context, snapshot=work.snapshot, facts=work.facts)
         return await _run(context, lake, lease, load_block)
     finally:
@@ -100,21 +89,46 @@ async def preview(
     load_block: SecretLoader | None = None,
 ) -> Preview:
     """Say what a refresh would do. Asks the token and the lists, takes no lease, writes nothing."""
-    options = options or CrawlOptions()
-    crawler = as_crawler(source)
-    source = crawler.config_block
-    target = resolve(source, options)
-    part = lake.source(source.name)
-    snapshot = await in_thread(part.log.snapshot)
-    facts = await in_thread(part.facts, snapshot)
-    check_keys(source, facts)
-    context = Context("preview", clock(), crawler, target, options, part, snapshot, facts, clock, progress or Quiet())
+    context = await _open(source, lake, options, progress, clock)
     host = SharedHost(context, lake)
     await host.learn()
     async with _client(context, host.cool_down, load_block) as client:
         if client.keyless:
             context.progress.say(KEYLESS)
         return await planning.preview(context, client)
+
+
+async def _open(
+    source: SourceConfig | SourceCrawler,
+    lake: Lake,
+    options: CrawlOptions | None,
+    progress: Progress | None,
+    clock: Clock,
+) -> Context:
+    """How every run and preview begins: what can be wrong without a request is found here, and nothing is written."""
+    options, crawler, started = options or CrawlOptions(), as_crawler(source), clock()
+    part = lake.source(crawler.source_name)
+    context = Context(
+        run=run_id(started),
+        started_at=started,
+        crawler=crawler,
+        target=resolve(crawler.config_block, options),
+        options=options,
+        lake=part,
+        snapshot=None,
+        facts={},
+        clock=clock,
+        progress=progress or Quiet(),
+    )
+    return await _read(context, part.log.snapshot)  # a newer format is refused before anything is written
+
+
+async def _read(context: Context, snapshot: Callable[[], Snapshot | None]) -> Context:
+    """The context with the log as it is now."""
+    found = await in_thread(snapshot)
+    facts = await in_thread(context.lake.facts, found)
+    check_keys(context.source, facts)
+    return replace(context, snapshot=found, facts=facts)
 
 
 async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: Clock) -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from trawl.lake import LogFile, SourceLake
-from trawl.lake.lease import Lease
+from trawl.lake.runs.lease import Lease
 from trawl.model.errors import ConfigurationError
 
 from .planning import Context

@@ -1,18 +1,18 @@
 """Where records are kept: one append-only log per source, in a folder or a bucket, and views over it."""
 
-from .erasing import Traces, delete, traces, without
-from .export import FORMATS, Exported, Format, export
-from .history import CHANGES
-from .hosts import HostBoard
-from .lake import Lake, Result
-from .log import LogFile, LogWriter, Snapshot
-from .maintenance import Folded, fold, foldable
-from .plans import SHARD_RECORDS, EndpointCount, EndpointRule, Planner, Token, listed_table
-from .rehashing import rehash
-from .rekeying import orphans, renamed, stored
-from .runs import Kept, Outcome, Plan, RunStore, Shard
+from .log.table import LogFile, LogWriter, Snapshot
+from .reading.export import FORMATS, Exported, Format, export
+from .reading.history import CHANGES
+from .reading.lake import Lake, Result
+from .runs.hosts import HostBoard
+from .runs.objects import Kept, Outcome, Plan, RunStore, Shard
+from .runs.plans import SHARD_RECORDS, EndpointCount, EndpointRule, Planner, Token, listed_table
 from .source import ListingState, SourceLake
-from .vacuum import Junk, by_kind, junk, sweep
+from .upkeep.erasing import Traces, delete, traces, without
+from .upkeep.maintenance import Folded, fold, foldable
+from .upkeep.rehashing import rehash
+from .upkeep.rekeying import orphans, renamed, stored
+from .upkeep.vacuum import Junk, by_kind, junk, sweep
 
 __all__ = [
     "CHANGES",

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from trawl.model.errors import LakeError, TrawlError
 from trawl.model.health import Health, Level
 
-from .lake import Lake
-from .log import Snapshot
+from .log.table import Snapshot
+from .reading.lake import Lake
 from .source import SourceLake
 from .store import Conflict, Store
 

@@ -16,12 +16,12 @@ from trawl.model.errors import LakeError
 from trawl.model.keys import path_told
 from trawl.model.records import Kind, Op, Prior
 
-from .lease import Holder, Lease
-from .lease import holder as lease_holder
-from .log import Log, LogFile, LogWriter, Snapshot
-from .runs import RunStore
-from .schema import FILE, NO_ENDPOINT
-from .sql import STATE, connect, literal, register_log, rows_of
+from .log.schema import FILE, NO_ENDPOINT
+from .log.sql import STATE, connect, literal, register_log, rows_of
+from .log.table import Log, LogFile, LogWriter, Snapshot
+from .runs.lease import Holder, Lease
+from .runs.lease import holder as lease_holder
+from .runs.objects import RunStore
 from .store import Store, damaged_file
 
 _ENDPOINT, _KEY = pa.field("endpoint", pa.string()), pa.field("key", pa.string())

@@ -15,7 +15,7 @@ from tests.conftest import World
 from tests.crawling import Clock, changes_of, contents, count, run, without_token
 from trawl.crawl import CrawlOptions, crawl, maintain
 from trawl.lake import Lake
-from trawl.lake.lease import holder_of
+from trawl.lake.runs.lease import holder_of
 from trawl.model.errors import LeaseHeld
 from trawl.replica import changes
 

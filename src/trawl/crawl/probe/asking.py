@@ -1,0 +1,151 @@
+"""One request at a time, written down with what a crawl would make of the answer."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+
+from trawl.crawl.faults import fault_of
+from trawl.model.classify import Action
+from trawl.model.config import EndpointConfig, SourceConfig, VersionToken
+from trawl.model.errors import Retriable, Skippable, TrawlError
+from trawl.sources import SourceCrawler, YamlCrawler
+from trawl.transport import Client, Response
+
+from .facts import Asked, Probe, Problem
+
+_MEANINGS = {
+    Action.OK: "a document: a crawl reads it",
+    Action.NOT_MODIFIED: "what is stored still holds",
+    Action.RETRY: "passes by itself: a crawl waits and asks again, then leaves it to the next run",
+    Action.LATER: "refused: a crawl counts it as failed and asks again in a later run",
+    Action.GONE: "not there: a listed record counts as failed; one that is missing from the list is on its way to a tombstone",
+    Action.QUARANTINE: "a success without a document: a crawl keeps it in quarantine",
+}
+_HEADERS = (
+    "content-type",
+    "content-encoding",
+    "etag",
+    "last-modified",
+    "cache-control",
+    "age",
+    "retry-after",
+    "link",
+    "location",
+)
+
+
+@dataclass(slots=True)
+class Asker:
+    """Asks, and writes into `found` what it learns. `origin`: who named the base address, for the reader."""
+
+    found: Probe
+    crawler: SourceCrawler
+    client: Client
+    origin: str = ""
+    source: SourceConfig = field(init=False)
+    config: EndpointConfig = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.source = self.crawler.config_block
+        self.config = self.source.endpoints[self.found.endpoint]
+
+    async def ask(self, url: str, params: Mapping[str, str | int], why: str) -> Response | None:
+        """One request, written down; None where no answer came that could be read."""
+        query = "&".join(f"{name}={value}" for name, value in params.items())
+        shown = self.client.locate(url) + (f"?{query}" if query else "")
+        why = f"{self.origin}{why}"
+        began = time.perf_counter()
+        try:
+            response = await self.client.get(url, params=params or None)
+        except (Retriable, Skippable) as error:
+            seconds = time.perf_counter() - began
+            wait = getattr(error, "wait", None)
+            meaning = _MEANINGS[Action.RETRY] if isinstance(error, Retriable) else "a crawl counts it as failed"
+            asked = (
+                f"; it asks to be left alone for {wait.total_seconds():.0f} s" if isinstance(wait, timedelta) else ""
+            )
+            self.found.requests.append(
+                Asked(shown, why, None, Action.RETRY, f"{error.message}: {meaning}{asked}", seconds)
+            )
+            self.problem(
+                error.message, "try again later; `requests` of the source says how often and how long a crawl asks"
+            )
+            return None
+        seconds = time.perf_counter() - began
+        headers = {
+            name: response.headers[name] for name in _names(self.source.version_token) if name in response.headers
+        }
+        self.found.requests.append(
+            Asked(
+                shown,
+                why,
+                response.status,
+                response.action,
+                _MEANINGS[response.action],
+                seconds,
+                len(response.body),
+                headers,
+            )
+        )
+        return response
+
+    def usable(self, response: Response, setting: str) -> bool:
+        if response.action is Action.GONE:
+            self.problem(f"the API answers {response.status}", f"correct the key, `base_url` or `{setting}`")
+        elif response.action is not Action.OK:
+            remedy = f"see what it says at that address; it comes from `base_url` and `{setting}`"
+            self.problem(f"the API answers {response.status}", remedy)
+        elif response.headers.get("content-type", "").startswith("text/html"):
+            self.problem(
+                "not JSON: the answer is an HTML page",
+                f"correct `base_url` or `{setting}`: many APIs lie below a path of their own, such as /api/v2",
+            )
+        else:
+            return True
+        return False
+
+    def own(self, member: str) -> bool:
+        """Whether the source does this in Python of its own."""
+        return getattr(type(self.crawler), member) is not getattr(YamlCrawler, member)
+
+    def watched(self, why: str) -> Client:
+        """The client, for the source's own code: what it asks is written down."""
+
+        async def get(url: str, *, params: Mapping[str, str | int] | None = None, **_: Any) -> Response:
+            response = await self.ask(url, params or {}, why)
+            if response is None:
+                raise Retriable(self.found.problems[-1].message)
+            return response
+
+        return cast("Client", _Watched(self.client, get))
+
+    def fault(self, error: Exception) -> None:
+        """What the source's own code raised: fatal errors end the try, the others are its answer."""
+        if isinstance(error, TrawlError) and not isinstance(error, Retriable | Skippable):
+            raise error
+        message = error.message if isinstance(error, TrawlError) else fault_of(self.crawler, error)
+        if all(problem.message != message for problem in self.found.problems):
+            self.problem(
+                message, f"look at {type(self.crawler).__name__}; trawl.testing has the laws that it must hold"
+            )
+
+    def problem(self, message: str, remedy: str) -> None:
+        self.found.problems.append(Problem(message, remedy))
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A client with another `get`."""
+
+    client: Client
+    get: Callable[..., Awaitable[Response]]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+
+def _names(token: VersionToken | None) -> list[str]:
+    own = [token.header, token.order_header] if token else []
+    return [*_HEADERS, *(name.lower() for name in own if name)]

@@ -1,0 +1,113 @@
+"""A list, explained: its first page, and whether that is all of it."""
+
+from functools import partial
+from typing import Any
+
+from trawl.crawl.listing import Columns, closing
+from trawl.model.canonical import parse
+from trawl.model.errors import BrokenBody, ConfigurationError, TornListing
+from trawl.model.pagination import first_page, next_page, read_page
+
+from .asking import Asker
+from .facts import ListFacts
+from .remedies import NO_JSON, fields_text, list_remedy, torn_remedy
+
+_SHOWN = 5  # first keys of a list
+
+
+async def explain_list(work: Asker) -> list[tuple[str, str | None, Any]] | None:
+    """Ask for the list; its keys, labels and items where they could be read."""
+    name, config = work.found.endpoint, work.config.list
+    if config is None:
+        raise ConfigurationError(
+            f"{name} has no list: it follows the records of {work.config.parent}",
+            remedy=f"give a key: trawl try {work.source.name} {name} KEY",
+        )
+    if work.own("discover_item_ids") or work.own("get_item_unique_id_from_summary_data"):
+        return await _list_in_python(work)
+    request = first_page(name, config)
+    why = f"path: `list.path` {config.path!r}; pagination: {config.pagination.kind}"
+    response = await work.ask(request.url, dict(request.params), why)
+    if response is None or not work.usable(response, "list.path"):
+        return None
+    try:
+        value = parse(response.body)
+    except BrokenBody as error:
+        work.problem(error.message, f"`list.path` {NO_JSON}")
+        return None
+    try:
+        page = read_page(value, config, response.headers.get("link", ""))
+    except TornListing as error:
+        work.problem(error.message, list_remedy(value, config.items, config.count))
+        return None
+    columns, policy = Columns(work.source, name), work.config.key_policy
+    for item in page.items:
+        try:
+            policy.key_of(item)
+        except TornListing as error:
+            shown = f"An item's fields: {fields_text(item)}"
+            work.problem(error.message, f"set `key.field` (and `key.pattern`) to what names the record. {shown}")
+            return None
+    try:
+        columns.add(page.items)
+        following = next_page(config, request, page, len(columns.keys))
+    except TornListing as error:
+        work.problem(error.message, torn_remedy(error.message, page.items))
+        return None
+    facts = ListFacts(len(page.items), page.count, following is None, verified=False)
+    facts.keys = list(zip(columns.keys[:_SHOWN], columns.labels[:_SHOWN], strict=True))
+    work.found.listing = facts
+    _judge_list(work, facts, columns, page.items, following is None)
+    return list(zip(columns.keys, columns.labels, page.items, strict=True))
+
+
+async def _list_in_python(work: Asker) -> list[tuple[str, str | None, Any]] | None:
+    """The first batch of a list that the source finds in its own way."""
+    name = work.found.endpoint
+    columns = Columns(work.source, name, partial(work.crawler.get_item_unique_id_from_summary_data, name))
+    client = work.watched(f"asked by {type(work.crawler).__name__}.discover_item_ids")
+    try:
+        async with closing(work.crawler.discover_item_ids(name, client)) as batches:
+            batch = await anext(batches, None)
+        if batch is None:
+            work.problem("no page came at all", "an empty list is one page without items: yield `Batch([])`")
+            return None
+        if batch.response is not None and not work.usable(batch.response, "discover_item_ids"):
+            return None
+        columns.add(batch.items)
+    except Exception as error:  # noqa: BLE001  a source's own code may raise anything
+        work.fault(error)
+        return None
+    facts = ListFacts(len(batch.items), batch.count, complete=False, verified=False)
+    facts.keys = list(zip(columns.keys[:_SHOWN], columns.labels[:_SHOWN], strict=True))
+    facts.note = "the first batch: a crawl takes them all, and verifies the whole"
+    work.found.listing = facts
+    return list(zip(columns.keys, columns.labels, batch.items, strict=True))
+
+
+def _judge_list(work: Asker, facts: ListFacts, columns: Columns, items: Any, complete: bool) -> None:
+    config = work.config.list
+    assert config is not None
+    if not complete:
+        rest = "on" if facts.count is None else f"for all {facts.count:,}"
+        facts.note = (
+            f"the first page of more: a crawl asks {rest}, page by page. Pages of one list are no snapshot: "
+            "a larger `pagination.limit` (or `size`) makes it one where the API allows that"
+        )
+    else:
+        try:
+            columns.verify(facts.count)
+            facts.verified = True
+            facts.note = (
+                "complete: every key once, as many as the API counts"
+                if facts.count is not None
+                else "complete as far as one can tell: the list names no count (`list.count` says where one stands)"
+            )
+        except TornListing as error:
+            kind = config.pagination.kind
+            work.problem(error.message, f"correct `pagination` (now of kind {kind}), or `list.count`")
+    if work.config.label and items and not any(columns.labels):
+        work.found.notes.append(
+            f"`label` {work.config.label!r} is no text or integer in the items: labels come with the records, where they "
+            f"have it. An item's fields: {fields_text(items[0])}"
+        )

@@ -1,0 +1,1 @@
+"""What is done to a lake without a crawl: maintain, forget, rekey, replay, and the rules that changed."""

@@ -1,0 +1,1 @@
+"""The log of one source: its Delta table, its columns, and DuckDB over it."""

@@ -1,0 +1,92 @@
+"""DuckDB over the log: the one place that knows how rows fold into the state of a record.
+
+The state is the latest row's standing, joined with the content of the latest row that has any (thin rows leave it as it
+was). Finding the two instants first and joining back costs a third of the memory of one wide aggregation.
+"""
+
+import tempfile
+from datetime import datetime
+
+import duckdb
+
+from trawl.lake.store import LOST_FILE
+from trawl.model.errors import LakeError
+
+from .schema import CONTENT, LOG, STANDING
+from .table import Snapshot
+
+_standing = ", ".join(f"s.{field.name}" for field in STANDING)
+_content = ", ".join(f"c.{field.name}" for field in CONTENT)
+
+LATEST = """
+SELECT endpoint, key, max(valid_from) AS valid_from, max(checked_at) AS checked_at, max(version) AS version,
+       max(valid_from) FILTER (version IS NOT NULL) AS content_from,
+       arg_max(bytes, valid_from) FILTER (version IS NOT NULL) AS bytes
+FROM {rows} GROUP BY endpoint, key
+"""
+
+STATE = f"""
+WITH latest AS MATERIALIZED ({LATEST})
+SELECT l.endpoint, l.key, l.valid_from, l.checked_at, {_standing}, {_content}
+FROM latest l
+JOIN {{rows}} s ON s.endpoint = l.endpoint AND s.key = l.key AND s.valid_from = l.valid_from
+JOIN {{rows}} c ON c.endpoint = l.endpoint AND c.key = l.key AND c.valid_from = l.content_from
+"""
+
+
+def connect(memory: str = "500MB") -> duckdb.DuckDBPyConnection:
+    """A private, in-memory DuckDB that spills to a temporary folder and reaches for nothing outside."""
+    con = duckdb.connect()
+    con.execute(f"SET memory_limit = '{memory}'")
+    con.execute(f"SET temp_directory = '{tempfile.gettempdir()}/trawl-duckdb'")
+    con.execute("SET preserve_insertion_order = false")
+    con.execute("SET parquet_metadata_cache = true")  # the log is read several times over, and has many files
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")  # it would stand in the middle of what a program reads
+    con.execute("SET autoinstall_known_extensions = false")
+    return con
+
+
+def register_log(con: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot | None) -> None:
+    """Make the log readable under a name; where there is none, an empty one.
+
+    In a folder DuckDB reads the files itself, in a third of the time that an Arrow dataset takes. It has no reader for
+    buckets that would not be a download.
+    """
+    files = [] if snapshot is None else snapshot.local_files()
+    if files:
+        paths = ", ".join(map(literal, files))
+        try:
+            con.execute(
+                f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet([{paths}], hive_partitioning = true, "
+                "hive_types = {'kind': VARCHAR, 'endpoint': VARCHAR}, union_by_name = false)"
+            )
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            raise unreadable(error) from None
+    else:
+        con.register(name, LOG.empty_table() if snapshot is None else snapshot.dataset())
+
+
+def unreadable(error: duckdb.Error) -> LakeError:
+    """The LakeError for a file of the log that is missing or damaged."""
+    text = " ".join(str(error).split(" LINE ")[0].split())
+    return LakeError(f"a file of the log cannot be read: {text}", remedy=LOST_FILE)
+
+
+def rows_of(log: str, as_of: datetime | None = None) -> str:
+    """The rows about records, up to an instant, as a subquery."""
+    until = "" if as_of is None else f" AND valid_from <= {literal(as_of)}"
+    return f"(SELECT * FROM {log} WHERE kind IN ('payload', 'state'){until})"
+
+
+def literal(value: datetime | float | str | bool | None) -> str:
+    """A value of ours as an SQL literal."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return f"TIMESTAMPTZ '{value.isoformat()}'"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return repr(value)

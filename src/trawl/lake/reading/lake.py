@@ -1,0 +1,249 @@
+"""A lake: everything that Trawl keeps, in a folder or a bucket."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import datetime
+from difflib import get_close_matches
+from typing import IO, Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from trawl.lake.log.sql import connect
+from trawl.lake.source import SourceLake
+from trawl.lake.store import FAULTS, Store, explain, faults
+from trawl.model.errors import ConfigurationError
+
+from . import finding, views
+
+
+class Lake:
+    """Opened by `trawl.open(url)`. Reading needs no lease and disturbs no writer.
+
+    >>> import trawl
+    >>> lake = trawl.open("./lake")  # doctest: +SKIP
+    >>> lake.query("SELECT label FROM pokeapi.records WHERE endpoint = 'stat'").to_arrow()  # doctest: +SKIP
+    """
+
+    def __init__(self, url: str | os.PathLike[str]) -> None:
+        self.store = Store(url)
+        self.url = self.store.url
+
+    def source(self, name: str) -> SourceLake:
+        """One source's part, whether it exists yet or not."""
+        return SourceLake(self.store, name)
+
+    def sources(self) -> list[str]:
+        """The sources that the lake holds. Raises ConfigurationError where there is no lake at all."""
+        if not self.store.exists:
+            raise ConfigurationError(
+                f"there is no lake at {self.url}",
+                remedy=f"make one: trawl run pokeapi --lake {self.url}; or name yours with --lake or TRAWL_LAKE",
+            )
+        return [name for name in self.store.folders() if re.fullmatch(r"[a-z][a-z0-9_]*", name) and name != "hosts"]
+
+    def query(self, sql: str, *, as_of: datetime | None = None) -> "Result":
+        """Ask SQL (DuckDB's) over every source's views, as they are or were `as_of` an instant (with a time zone).
+
+        Raises ConfigurationError where the SQL is wrong, with the views that there are.
+        """
+        if as_of is not None and as_of.tzinfo is None:
+            raise ConfigurationError(f"as_of {as_of} has no time zone", remedy="add one, for example +00:00 or Z")
+        con = connect("75%")
+        words = sql.lower()
+        names = self.sources()
+        with faults(self.url):
+            for name in names:
+                source = self.source(name)
+                snapshot = source.log.snapshot()
+                views.create(
+                    con,
+                    name,
+                    snapshot,
+                    lambda source=source, snapshot=snapshot: _runs(source, snapshot),  # type: ignore[misc]
+                    base_url=source.facts(snapshot).get("base_url"),
+                    as_of=as_of,
+                    wanted=lambda view: view in words,
+                )
+        known = [f"{name}.{view}" for name in names for view in views.NAMES]
+        with _sql_errors(self.url, sql, known):
+            relation = con.sql(sql)
+        if relation is None:
+            raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
+        return Result(con, relation, self.url)
+
+    def faults(self) -> AbstractContextManager[None]:
+        """Whatever the libraries below raise where the storage fails, or holds what is damaged, as one LakeError."""
+        return faults(self.url)
+
+    def records(self, source: str, *, as_of: datetime | None = None) -> "Result":
+        """The view `<source>.records` as it is, or was `as_of` an instant."""
+        self.held(source)
+        return self.query(f'FROM "{source}".records', as_of=as_of)
+
+    def held(self, name: str) -> SourceLake:
+        """The part of a source that the lake holds. Raises ConfigurationError for another, with those that there are."""
+        names = self.sources()
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigurationError(
+                f"the lake {self.url} holds no source {name!r}",
+                remedy=f"{hint}it holds: {', '.join(names) or 'none yet'}",
+            )
+        return self.source(name)
+
+    def find(self, source: str, endpoint: str, wanted: str) -> str:
+        """A record's key by its key, or by its label (in any case; one that it once had, if no other has it now).
+
+        Raises ConfigurationError: a label of several names the candidates; where there is none, what is near.
+        """
+        snapshot = self.held(source).log.snapshot()
+        finding.check_endpoints(snapshot, source, [endpoint])
+        key = finding.find_key(snapshot, endpoint, wanted)
+        if key is None:
+            raise finding.nobody(endpoint, wanted, finding.near_records(snapshot, endpoint, wanted))
+        return key
+
+
+_NESTED = {"list", "array", "struct", "map"}
+
+
+class Result:
+    """An answer that has not been read yet. Read it once, by any of its methods."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation, url: str) -> None:
+        self._con, self._url = con, url  # the relation lives as long as its connection
+        self._relation = relation
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self._relation.columns)
+
+    def to_arrow(self) -> pa.Table:
+        """All of it as an Arrow table."""
+        with _sql_errors(self._url):
+            return self._relation.to_arrow_table()
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One dict per row, streamed."""
+        with closing(self._con):
+            for batch in self._read(4096)[1]:
+                yield from batch.to_pylist()
+
+    def write_csv(self, sink: IO[bytes]) -> None:
+        """Comma-separated, with a header; nested values as JSON text."""
+        if any(kind.id in _NESTED for kind in self._relation.types):
+            columns = enumerate(zip(self._relation.columns, self._relation.types, strict=True), 1)
+            self._relation = self._relation.project(
+                ", ".join(
+                    f"{f'to_json(#{place})::VARCHAR' if kind.id in _NESTED else f'#{place}'} AS {_quoted(name)}"
+                    for place, (name, kind) in columns
+                )
+            )
+        schema, batches = self._read(4096)
+        with _unwritable("CSV"), pyarrow.csv.CSVWriter(sink, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+
+    def write_parquet(self, sink: IO[bytes]) -> None:
+        """One Parquet file, zstd."""
+        schema, batches = self._read(16_384)
+        with _unwritable("Parquet"), pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+
+    def _read(self, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """So many rows at once. What fails here is the question's or the lake's fault, never that of who writes them."""
+        with _sql_errors(self._url):
+            reader = self._relation.to_arrow_reader(rows)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            with _sql_errors(self._url):
+                yield from reader
+
+        return reader.schema, batches()
+
+
+@contextmanager
+def _unwritable(form: str) -> Iterator[None]:
+    """A type that a format does not have is the question's fault; the sink's own errors are the caller's."""
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise ConfigurationError(f"{form}: {error}", remedy="cast that column to text in the SQL") from None
+
+
+@contextmanager
+def _sql_errors(url: str, sql: str = "", known: list[str] | None = None) -> Iterator[None]:
+    """What DuckDB refuses is the question's fault (it may only show while rows are read), unless the lake's is plain."""
+    try:
+        yield
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
+    except duckdb.Error as error:
+        fault = explain(error, url)
+        if fault.remedy:
+            raise fault from None
+        if known is not None:
+            raise _explain(error, sql, known) from None
+        raise ConfigurationError(f"SQL: {_plain(error)}") from None
+    except FAULTS as error:
+        raise explain(error, url) from None
+
+
+def _explain(error: duckdb.Error, sql: str, known: list[str]) -> ConfigurationError:
+    """What is wrong with a question, and what could have been meant."""
+    remedy = f"there are: {', '.join(known) or 'no sources yet'}"
+    text = _plain(error)
+    named = [view for view in known if view in sql]
+    if isinstance(error, duckdb.BinderException) and named:
+        remedy = f'its columns: trawl query "DESCRIBE {named[0]}"'
+    elif isinstance(error, duckdb.CatalogException) and (missing := re.search(r"Table with name (\S+)", text)):
+        text = text.split("\n")[0]  # DuckDB's own guess is among its inner tables
+        word = next((word for word in re.findall(r"[\w.]+", sql) if word.endswith(missing[1])), missing[1])
+        if near := get_close_matches(word, known, n=1):
+            remedy = f"did you mean {near[0]}? {remedy}"
+    return ConfigurationError(f"SQL: {text}", remedy=remedy)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _plain(error: duckdb.Error) -> str:
+    return str(error).strip()
+
+
+def _runs(source: SourceLake, snapshot: Any) -> pa.Table:
+    held = source.committed_runs(snapshot)
+    rows = []
+    for manifest in source.runs.manifests():
+        if manifest["committed"] and manifest["run_id"] not in held:
+            continue
+        rows.append(
+            {
+                name: _instant(manifest.get(name)) if name.endswith("_at") else manifest.get(name)
+                for name in views.RUNS.names
+                if name not in {"endpoints", "held"}
+            }
+            | {
+                "held": [name for name, counts in manifest["endpoints"].items() if counts.get("held")],
+                "endpoints": _json_text(manifest["endpoints"]),
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=views.RUNS)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _json_text(value: Any) -> str:
+    import orjson  # noqa: PLC0415
+
+    return orjson.dumps(value).decode()

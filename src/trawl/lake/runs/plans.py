@@ -1,0 +1,369 @@
+"""Planning a run, set-based: what is due, in which shard, and what the listings alone taught.
+
+Nothing here makes a Python object per record: listings come as Arrow tables, decisions are SQL, shards go to Parquet
+(one row group each), and only a shard's own worker reads its rows back.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trawl.lake.log.schema import CONTENT
+from trawl.lake.log.sql import LATEST, connect, literal, register_log, rows_of
+from trawl.lake.log.table import LogWriter, Snapshot
+from trawl.model.records import Event, Kind, Op, State
+
+SHARD_RECORDS = 500
+SHARD_BYTES = 24 * 2**20
+_UNKNOWN_BYTES = 8_192  # what a record is taken to weigh before it was ever seen
+
+LISTED = pa.schema(
+    [
+        ("endpoint", pa.string()),
+        ("key", pa.string()),
+        ("label", pa.string()),
+        ("locator", pa.string()),
+        ("body", pa.large_binary()),
+    ]
+)
+
+_PRIOR_CONTENT = [field.name for field in CONTENT if field.name not in {"label", "locator", "version"}]
+
+
+def listed_table(
+    endpoint: str,
+    keys: list[str],
+    labels: list[str | None],
+    locators: list[str | None],
+    bodies: list[bytes | None],
+) -> pa.Table:
+    """A listing's keys as a table of the form `LISTED`."""
+    return pa.table([[endpoint] * len(keys), keys, labels, locators, bodies], schema=LISTED)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRule:
+    """What planning needs to know of one endpoint.
+
+    Attributes:
+        level: 0, or one more than its parent's.
+        listed: whether this run has a verified new listing of it.
+        detail: whether records are fetched one by one (else the listing holds them).
+        follow: the parent whose present records make this endpoint's listing.
+        confirmed: whether this run has verified its listing, newly or by a 304.
+        held: the listing is not believed: nothing is new or lost by it, and what it lacks is not asked for.
+    """
+
+    endpoint: str
+    level: int
+    listed: bool
+    detail: bool
+    freshness: timedelta
+    tombstone_after: timedelta
+    follow: str | None = None
+    held: bool = False
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The API's version token in this run, and when it was first seen."""
+
+    value: str
+    first_seen: datetime
+    max_age: timedelta
+    audit: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointCount:
+    """One endpoint's decisions: records now present, and by event and decision."""
+
+    present: int
+    new: int
+    lost: int
+    back: int
+    gone: int
+    due: int
+
+    @property
+    def known(self) -> int:
+        """How many records were present before this listing."""
+        return self.present - self.new - self.back + self.lost
+
+
+class Planner:
+    """One run's planning over one snapshot of the log. What was `forgotten` (marks of keys) stands in no listing."""
+
+    def __init__(self, snapshot: Snapshot | None, now: datetime, forgotten: Sequence[str] = ()) -> None:
+        self._now = now
+        self._refused = ", ".join(map(literal, forgotten))
+        self._con = connect(_memory(snapshot))
+        register_log(self._con, "log", snapshot)
+        self._rows = rows_of("log")
+
+    def read(self) -> None:
+        """Read from the log where every record stands: first of all, and once."""
+        self._con.execute(f"""
+            CREATE TEMP TABLE standing AS
+            WITH latest AS MATERIALIZED ({LATEST.format(rows=self._rows)})
+            SELECT l.*, s.state, s.source_version, s.source_order, s.missing_since, s.refused_at, s.failures, s.retry_at
+            FROM latest l JOIN {self._rows} s
+              ON s.endpoint = l.endpoint AND s.key = l.key AND s.valid_from = l.valid_from
+        """)
+
+    def stop(self) -> None:
+        """Make what is asked in another thread end now, with an error."""
+        self._con.interrupt()
+
+    def close(self) -> None:
+        self._con.close()
+
+    def decide(
+        self,
+        rules: Sequence[EndpointRule],
+        listings: Sequence[pa.Table],
+        *,
+        token: Token | None,
+        force: bool,
+    ) -> dict[str, EndpointCount]:
+        """Decide every record of these endpoints. May be called again, once some are held."""
+        con = self._con
+        con.register("rules_in", _rules_table(rules))
+        con.register("listings_in", pa.concat_tables(listings) if listings else LISTED.empty_table())
+        con.execute("CREATE OR REPLACE TEMP TABLE rules AS FROM rules_in")
+        con.execute("DROP TABLE IF EXISTS decision")
+        for level in range(1 + max((rule.level for rule in rules), default=0)):
+            parents = "" if level == 0 else self._following(rules, level)
+            query = self._decision(level, parents, token, force=force)
+            con.execute(f"CREATE TEMP TABLE decision AS {query}" if level == 0 else f"INSERT INTO decision {query}")
+        counts = con.execute("""
+            SELECT r.endpoint,
+                   count(*) FILTER (after = 'present') AS present,
+                   count(*) FILTER (event = 'new') AS new,
+                   count(*) FILTER (event = 'lost') AS lost,
+                   count(*) FILTER (event = 'back') AS back,
+                   count(*) FILTER (after = 'gone' AND state <> 'gone') AS gone,
+                   count(*) FILTER (decision <> 'fresh') AS due
+            FROM rules r LEFT JOIN decision d USING (endpoint) GROUP BY r.endpoint
+        """).fetchall()
+        return {endpoint: EndpointCount(*numbers) for endpoint, *numbers in counts}
+
+    def unsettled(self) -> set[str]:
+        """The endpoints with a record whose content is not known, or was of no use when it last came."""
+        query = (
+            f"SELECT DISTINCT endpoint FROM standing WHERE state <> '{State.GONE}' AND (version = 0 OR failures > 0)"
+        )
+        return {endpoint for (endpoint,) in self._con.execute(query).fetchall()}
+
+    def decisions(self) -> dict[str, dict[str, int]]:
+        """How many records of each endpoint got which decision (new, stale, missing, retry, fresh)."""
+        found: dict[str, dict[str, int]] = {}
+        query = "SELECT endpoint, decision, count(*) FROM decision GROUP BY ALL ORDER BY ALL"
+        for endpoint, decision, number in self._con.execute(query).fetchall():
+            found.setdefault(endpoint, {})[decision] = number
+        return found
+
+    def cut(self, *, limit: int | None = None, records: int = SHARD_RECORDS) -> None:
+        """Choose what this run fetches (at most `limit` records) and cut it into shards of at most so many records."""
+        order = "CASE decision WHEN 'new' THEN 0 WHEN 'retry' THEN 1 WHEN 'missing' THEN 2 ELSE 3 END, checked_at NULLS FIRST"
+        within = "" if limit is None else f"QUALIFY row_number() OVER (ORDER BY level, {order}) <= {limit}"
+        # An endpoint's records fall into as many slices as their weight asks for, by hash; small endpoints share one.
+        self._con.execute(f"""
+            CREATE OR REPLACE TEMP TABLE due AS
+            WITH chosen AS MATERIALIZED (SELECT * FROM decision WHERE decision <> 'fresh' {within}),
+            sizes AS (
+                SELECT level, endpoint,
+                       sum(greatest(1.0 / {records}, coalesce(bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0)) AS weight
+                FROM chosen GROUP BY level, endpoint
+            ), packed AS (
+                SELECT *, greatest(1, ceil(weight))::BIGINT AS slices,
+                       weight < 1 AS small, floor(sum(weight) OVER (PARTITION BY level, weight < 1 ORDER BY endpoint)) AS pack
+                FROM sizes
+            ), places AS (
+                SELECT level, small, CASE WHEN small THEN pack END AS pack, CASE WHEN small THEN '' ELSE endpoint END AS name,
+                       max(slices) AS slices
+                FROM packed GROUP BY ALL
+            ), numbered AS (
+                SELECT *, coalesce(sum(slices) OVER (ORDER BY level, small, pack, name
+                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS first FROM places
+            )
+            SELECT c.*, CAST(n.first + hash(c.key) % p.slices AS INTEGER) AS slice
+            FROM chosen c JOIN packed p ON p.level = c.level AND p.endpoint = c.endpoint
+            JOIN numbered n ON n.level = p.level AND n.small = p.small
+              AND n.pack IS NOT DISTINCT FROM (CASE WHEN p.small THEN p.pack END)
+              AND n.name = CASE WHEN p.small THEN '' ELSE p.endpoint END
+        """)
+
+    def shards(self) -> list[tuple[int, int, int]]:
+        """(level, records, last known bytes) of every shard, in the order in which `write_shards` stores them."""
+        return self._con.execute("""
+            SELECT level, count(*)::INTEGER, coalesce(sum(bytes), 0)::BIGINT FROM due GROUP BY level, slice ORDER BY slice
+        """).fetchall()
+
+    def write_shards(self, sink: IO[bytes]) -> None:
+        """Write the due records with all that is known of them: an Arrow file with one batch per shard.
+
+        Not Parquet: its readers go through the footer of all row groups to find one.
+        """
+        content = ", ".join(f"c.{name}" for name in _PRIOR_CONTENT if name != "bytes")
+        reader = self._con.sql(f"""
+            SELECT d.slice, d.endpoint, d.key, coalesce(d.label, c.label) AS label,
+                   coalesce(d.locator, c.locator) AS locator, d.event, coalesce(d.state, 'present') AS state,
+                   CASE WHEN d.event = '' THEN d.valid_from ELSE greatest(d.valid_from, {literal(self._now)}) END AS floor,
+                   coalesce(d.version, 0) AS version, d.source_version, d.source_order, d.missing_since, d.refused_at,
+                   coalesce(d.failures, 0) AS failures, d.bytes, {content}, d.body
+            FROM due d LEFT JOIN {self._rows} c
+              ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from AND c.version IS NOT NULL
+            ORDER BY d.slice
+        """).to_arrow_reader(16_384)
+        schema = pa.schema([field for field in reader.schema if field.name != "slice"])
+        with pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+            for group in _groups(reader):
+                (batch,) = group.select(schema.names).combine_chunks().to_batches()
+                writer.write_batch(batch)
+
+    def write_listing_rows(self, writer: LogWriter, endpoints: Sequence[str] | None = None, *, planned: bool) -> None:
+        """Write the rows that the listings alone teach: of records not in a shard or, if not `planned`, of all.
+
+        `endpoints` restricts it to some.
+        """
+        only = "" if endpoints is None else f" AND d.endpoint IN ({', '.join(map(literal, endpoints))})"
+        unplanned = "AND NOT EXISTS (FROM due p WHERE p.endpoint = d.endpoint AND p.key = d.key)" if planned else ""
+        now = literal(self._now)
+        new = f"CASE WHEN event = '{Event.NEW}' THEN"
+        rows = self._con.sql(f"""
+            SELECT d.endpoint, key,
+                   CASE WHEN event = '{Event.LOST}' THEN '{Op.MISSING}' WHEN event IN ('{Event.NEW}', '{Event.BACK}')
+                        THEN '{Op.LISTED}' ELSE '{Op.GONE}' END AS op,
+                   after AS state,
+                   greatest({now}, valid_from + INTERVAL 1 MICROSECOND) AS valid_from, {now} AS observed_at,
+                   source_version, source_order,
+                   CASE WHEN after <> '{State.PRESENT}' THEN coalesce(missing_since, {now}) END AS missing_since,
+                   coalesce(failures, 0)::INTEGER AS failures,
+                   CASE WHEN event = '{Event.BACK}' THEN {now} ELSE retry_at END AS retry_at,
+                   {new} label END AS label, {new} locator END AS locator, {new} 0 END AS version, {new} {now} END AS first_seen
+            FROM decision d
+            WHERE (event <> '' OR after IS DISTINCT FROM state){only} {unplanned}
+            ORDER BY d.endpoint, key
+        """).to_arrow_table()
+        for endpoint in rows["endpoint"].unique().to_pylist():
+            part = rows.filter(pc.equal(rows["endpoint"], endpoint))
+            writer.add_table(Kind.STATE, endpoint, part)
+
+    def _following(self, rules: Sequence[EndpointRule], level: int) -> str:
+        """The listings of the children of one level: their parents' present records."""
+        return "".join(
+            f"""
+            UNION ALL BY NAME SELECT {literal(rule.endpoint)} AS endpoint, key, label FROM
+            (SELECT key, label, after, endpoint FROM decision WHERE NOT doubtful UNION ALL BY NAME
+             SELECT key, state AS after, endpoint FROM standing
+             WHERE endpoint NOT IN (SELECT endpoint FROM rules))
+            WHERE endpoint = {literal(rule.follow)} AND after = '{State.PRESENT}'
+            """
+            for rule in rules
+            if rule.level == level and rule.follow is not None
+        )
+
+    def _decision(self, level: int, following: str, token: Token | None, *, force: bool) -> str:
+        now = literal(self._now)
+        if token is None:
+            verified = token_due = "false"
+        else:
+            old_enough = literal(token.first_seen + token.max_age)
+            carried = f"source_version = {literal(token.value)}"
+            verified = f"coalesce({carried} OR checked_at >= {old_enough}, false)"
+            token_due = f"""(NOT {verified} AND (retry_at IS NULL OR retry_at <= {now}) AND (
+                coalesce(checked_at < {literal(token.first_seen)}, true) OR {now} >= {old_enough}
+                OR coalesce(source_version <> {literal(token.value)}, false)))"""
+        audit = 0.0 if token is None else token.audit
+        refused = f"WHERE sha256(endpoint || '/' || key) NOT IN ({self._refused})" if self._refused else ""
+        return f"""
+        WITH seen AS (SELECT * FROM (SELECT * FROM listings_in {following}) {refused}),
+        met AS (
+            SELECT r.level, coalesce(l.endpoint, k.endpoint) AS endpoint, coalesce(l.key, k.key) AS key,
+                   l.label, l.locator, l.body, k.* EXCLUDE (endpoint, key), r.detail, r.confirmed, r.freshness, r.tombstone_after,
+                   r.held AND l.key IS NULL AS doubtful,
+                   CASE WHEN r.held THEN ''
+                        WHEN l.key IS NOT NULL AND k.key IS NULL THEN '{Event.NEW}'
+                        WHEN l.key IS NOT NULL AND k.state <> '{State.PRESENT}' THEN '{Event.BACK}'
+                        WHEN l.key IS NULL AND r.listed AND k.state = '{State.PRESENT}' THEN '{Event.LOST}'
+                        ELSE '' END AS event,
+                   {verified} AS verified,
+                   r.freshness * (0.75 + 0.2 * (hash(coalesce(l.key, k.key)) % 1000) / 1000) AS term,
+                   checked_at + term <= {now} AS aged,
+                   (hash(coalesce(l.key, k.key) || {literal(str(self._now.date()))}) % 10000) < {audit * 10000} AS sampled
+            FROM seen l FULL JOIN standing k ON l.endpoint = k.endpoint AND l.key = k.key
+            JOIN rules r ON r.endpoint = coalesce(l.endpoint, k.endpoint)
+            WHERE r.level = {level} AND NOT (r.held AND k.key IS NULL)
+        )
+        SELECT *, CASE
+                WHEN event IN ('{Event.NEW}', '{Event.BACK}') THEN '{State.PRESENT}'
+                WHEN event = '{Event.LOST}' THEN '{State.MISSING}'
+                WHEN NOT detail AND confirmed AND state = '{State.MISSING}' AND missing_since + tombstone_after <= {now}
+                THEN '{State.GONE}'
+                ELSE state END AS after,
+            CASE
+                WHEN doubtful THEN 'fresh'
+                WHEN NOT detail THEN CASE WHEN body IS NULL THEN 'fresh' WHEN event = '{Event.NEW}' THEN 'new' ELSE 'stale' END
+                WHEN event = '{Event.NEW}' THEN 'new'
+                WHEN event = '{Event.BACK}' THEN 'stale'
+                WHEN event = '{Event.LOST}' THEN 'missing'
+                WHEN state = '{State.GONE}' THEN 'fresh'
+                WHEN state = '{State.MISSING}' THEN
+                    CASE WHEN NOT {force} AND checked_at >= missing_since AND NOT aged THEN 'fresh'
+                         WHEN {force} OR refused_at IS NULL OR refused_at + tombstone_after <= {now} OR valid_from + term <= {now}
+                         THEN 'missing' ELSE 'fresh' END
+                WHEN failures > 0 AND (retry_at > {now}) AND NOT {force} THEN 'fresh'
+                WHEN version = 0 THEN 'new'
+                WHEN failures = 0 AND retry_at <= {now} THEN 'stale'
+                WHEN failures > 0 THEN 'retry'
+                WHEN {force} OR {token_due} THEN 'stale'
+                WHEN aged AND (NOT verified OR sampled) THEN 'stale'
+                ELSE 'fresh' END AS decision
+        FROM met
+        """
+
+
+def _memory(snapshot: Snapshot | None) -> str:
+    """What planning may take: half a gigabyte up to five million rows, a tenth of one for each million more."""
+    rows = 0 if snapshot is None else pc.sum(snapshot.files()["num_records"]).as_py() or 0
+    return f"{max(500, rows // 10_000)}MB"
+
+
+def _rules_table(rules: Sequence[EndpointRule]) -> pa.Table:
+    return pa.table(
+        {
+            "endpoint": pa.array([rule.endpoint for rule in rules], pa.string()),
+            "level": pa.array([rule.level for rule in rules], pa.int32()),
+            "listed": pa.array([rule.listed or rule.follow is not None for rule in rules], pa.bool_()),
+            "held": pa.array([rule.held for rule in rules], pa.bool_()),
+            "confirmed": pa.array([rule.confirmed and not rule.held for rule in rules], pa.bool_()),
+            "detail": pa.array([rule.detail for rule in rules], pa.bool_()),
+            "freshness": pa.array([rule.freshness for rule in rules], pa.duration("us")),
+            "tombstone_after": pa.array([rule.tombstone_after for rule in rules], pa.duration("us")),
+        }
+    )
+
+
+def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """The rows of each shard, in order: consecutive rows of the same slice."""
+    waiting: list[pa.Table] = []
+    current: int | None = None
+    for batch in reader:
+        table = pa.Table.from_batches([batch])
+        start = 0
+        runs = pc.run_end_encode(table["slice"].combine_chunks())
+        for end, value in zip(runs.run_ends.to_pylist(), runs.values.to_pylist(), strict=True):
+            if current is not None and value != current:
+                yield pa.concat_tables(waiting)
+                waiting = []
+            current = value
+            waiting.append(table.slice(start, end - start))
+            start = end
+    if waiting:
+        yield pa.concat_tables(waiting)

@@ -1,0 +1,1 @@
+"""Rewriting what is stored: folding, vacuum, new hashes, new keys, erasure."""
