@@ -99,12 +99,14 @@ def run(
         print_json(report.to_dict())
     else:
         show(report)
-    return 0
+    return 0 if report.ok else 1
 
 
 def show(report: Report) -> None:
     """The report for people: endpoints with news, totals, what to do next."""
-    columns = [field.name for field in fields(EndpointReport) if field.type is int and field.name != "due"]
+    columns = [
+        field.name for field in fields(EndpointReport) if field.type is int and field.name not in {"due", "unread"}
+    ]
     news = {
         name: counts
         for name, counts in report.endpoints.items()
@@ -131,6 +133,11 @@ def show(report: Report) -> None:
     )
     if report.note:
         out.print(f"note: {escape(report.note)}")
+    for name, runs in report.unread.items():
+        since = (
+            "the lake has nothing of it" if report.endpoints[name].never_read else f"{count_of(runs, 'run')} in a row"
+        )
+        out.print(f"[red]not read:[/] the list of {name} ({since}); the listing before is what holds")
     if report.held:
         flags = " ".join(f"--accept {name}" for name in report.held)
         out.print(

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from trawl.crawl import pending_holds
+from trawl.crawl import count_of, pending_holds
 from trawl.lake import Lake
 
 from .common import JsonOption, LakeOption, open_lake, out, print_json, table
@@ -50,6 +50,7 @@ def _status(lake: Lake, name: str) -> dict[str, Any]:
         "files": None if snapshot is None else len(snapshot.files()),
         "runs": list(runs),
         "held": {name: hold["reason"] for name, hold in pending_holds(source).items()},
+        "unread": source.facts(snapshot).get("unread", {}),
         "unfinished": [plan.run for plan in source.runs.plans()],
         "writing": None if holder is None else str(holder),
     }
@@ -64,6 +65,9 @@ def _show(name: str, fact: dict[str, Any]) -> None:
         out.print(
             f"  [yellow]held[/] {endpoint}: {reason} (trawl run {name} --accept {endpoint}, or --reject {endpoint})"
         )
+    for endpoint, unread in fact["unread"].items():
+        times = count_of(unread["runs"], "run")
+        out.print(f"  [red]degraded[/] the list of {endpoint} could not be read in {times}: {escape(unread['reason'])}")
     for run in fact["unfinished"]:
         out.print(f"  [yellow]unfinished[/] run {run}: the next run of the same wishes goes on with it")
     if fact["quarantined"]:

@@ -24,6 +24,7 @@ from .hosts import SharedHost
 from .options import CrawlOptions, resolve
 from .planning import Context, NothingNew, Preview, adopt, check_keys, make_plan
 from .progress import Progress, Quiet
+from .reading import read_since, reading_of
 from .report import EndpointReport, Report
 from .tasks import in_thread, task_group, to_the_end
 from .upkeep.rules import follow_rules
@@ -128,7 +129,9 @@ async def _read(context: Context, snapshot: Callable[[], Snapshot | None]) -> Co
     found = await in_thread(snapshot)
     facts = await in_thread(context.lake.facts, found)
     check_keys(context.source, facts)
-    return replace(context, snapshot=found, facts=facts)
+    rules = reading_of(context.source, context.target.base_url)
+    newest = await in_thread(context.lake.newest, found)
+    return replace(context, snapshot=found, facts=facts, reading=read_since(facts, rules, context.started_at, newest))
 
 
 async def _take(lease: Lease, options: CrawlOptions, progress: Progress, clock: Clock) -> None:
@@ -281,6 +284,8 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
     changed_held = {name for name in held if name not in plan.held}
     files = [*plan.files, *(file for file in files if file.endpoint not in changed_held)]
     report = _report(context, client, "held" if held else "done", endpoints, plan)
+    if report.unread:
+        report.status = "failed" if any(counts.never_read for counts in endpoints.values()) else "degraded"
     left = (
         sum(outcome.unfetched for outcome in outcomes)
         + sum(max(0, counts.get("due", 0)) for counts in plan.endpoints.values() if plan.mode == "refresh")
@@ -323,11 +328,13 @@ def _endpoint_report(
         missing=counts.get("missing", 0),
         gone=counts.get("gone", 0) + results[Result.GONE],
         revived=counts.get("revived", 0),
-        quarantined=results[Result.QUARANTINED],
+        quarantined=results[Result.QUARANTINED] + counts.get("keyless", 0),
         failed=results[Result.FAILED] + results[Result.REGRESSED],
         held=name in held,
         due=counts.get("due", 0),
         absent=bool(counts.get("absent")),
+        unread=counts.get("unread", 0),
+        never_read=bool(counts.get("never_read")),
         notes=list(counts.get("notes", [])),
     )
     guard = context.source.endpoints[name].guards.changed

@@ -14,7 +14,9 @@ from trawl.model.config import SourceConfig
 from trawl.model.decide import Rules, settle, unfetched
 from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable, TrawlError
 from trawl.model.keys import fields_of, fill, path_told, scalar
+from trawl.model.more import page_told
 from trawl.model.records import Answer, Failure, Op, Prior, Refusal, Settled
+from trawl.model.validators import validators_of
 from trawl.sources import Item, SourceCrawler
 from trawl.transport import Client, Clock, Response
 
@@ -142,7 +144,8 @@ class _Work:
                 return Failure(fetcher.clock(), "no path: its parent's record does not name one")
         else:
             path = fill(config.detail.path, endpoint=prior.endpoint, key=prior.key, label=prior.label)
-        conditional = fetcher.conditional and prior.version > 0
+        # A validator is good for the address that gave it, and for no other.
+        conditional = fetcher.conditional and prior.version > 0 and path == prior.locator
         etag, last_modified = (prior.etag, prior.last_modified) if conditional else (None, None)
         item = Item(prior.endpoint, prior.key, prior.label, path, etag, last_modified)
         try:
@@ -220,15 +223,18 @@ def read_document(source: SourceConfig, endpoint: str, key: str, path: str | Non
         raise BrokenBody("not JSON: the answer is an HTML page")
     value = parse(response.body)
     config.contract.check(value, key)
+    if config.parent is not None and (sign := page_told(value, response.headers.get("link", ""), "")) is not None:
+        raise BrokenBody(f"the document goes on, and a child cannot be a list of several pages yet: {sign.says}")
     version, order = version_of(source.version_token, response.headers)
+    validators = validators_of(response.headers, response.at)
     return Answer(
         response.at,
         response.body,
         value,
         label=scalar(value, config.label) if config.label else None,
         locator=path,
-        etag=response.headers.get("etag"),
-        last_modified=response.headers.get("last-modified"),
+        etag=validators.etag,
+        last_modified=validators.last_modified,
         source_version=version,
         source_order=order,
         stale_until=_stale_until(response),

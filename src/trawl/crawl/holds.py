@@ -22,7 +22,8 @@ def pending_holds(source: SourceLake) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     decided: set[str] = set()
     for manifest in manifests:
-        if manifest["status"] not in {"done", "held"} or manifest.get("mode") == "replay":
+        through = manifest["committed"] or manifest["status"] in {"done", "held"}
+        if not through or manifest.get("mode") == "replay":
             continue
         for name, counts in manifest["endpoints"].items():
             if name in decided:

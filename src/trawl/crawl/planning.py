@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from trawl.lake import (
+    LIST_PAGES,
     SHARD_RECORDS,
     EndpointCount,
     EndpointRule,
@@ -32,6 +33,7 @@ from trawl.transport import Client, Clock
 from .listing import Absent, Kept, Listed, Listing, Unchanged, list_endpoint
 from .options import CrawlOptions, Target
 from .progress import Progress, count_of
+from .reading import since_of, still_good
 from .tasks import in_thread, task_group
 
 ADOPTABLE = timedelta(hours=24)
@@ -48,7 +50,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all of one run's steps need."""
+    """What all of one run's steps need. `reading`: by which rules each endpoint is read, and since when."""
 
     run: str
     started_at: datetime
@@ -60,6 +62,7 @@ class Context:
     facts: dict[str, Any]
     clock: Clock
     progress: Progress
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def source(self) -> SourceConfig:
@@ -124,7 +127,7 @@ class NothingNew:
 async def make_plan(context: Context, client: Client) -> Plan | NothingNew:
     """Decide what this run does and store it."""
     token = await _ask_token(context, client)
-    known = await asyncio.to_thread(context.lake.listings, context.snapshot)
+    known = still_good(await asyncio.to_thread(context.lake.listings, context.snapshot), context.reading)
     planner = Planner(context.snapshot, context.started_at, _forgotten(context.facts))
     try:
         await in_thread(planner.read, stop=planner.stop)
@@ -159,16 +162,17 @@ class Preview:
 async def preview(context: Context, client: Client) -> Preview:
     """Decide as a refresh would, and write nothing."""
     token = await _ask_token(context, client)
-    known = await asyncio.to_thread(context.lake.listings, context.snapshot)
+    known = still_good(await asyncio.to_thread(context.lake.listings, context.snapshot), context.reading)
     planner = Planner(context.snapshot, context.started_at, _forgotten(context.facts))
     try:
         await in_thread(planner.read, stop=planner.stop)
         unsettled = await in_thread(planner.unsettled, stop=planner.stop)
         listings = {listing.endpoint: listing for listing in await _list_all(context, client, known, unsettled)}
         tables = {name: listing.table for name, listing in listings.items() if isinstance(listing, Listed)}
+        whole = {name for name, found in listings.items() if isinstance(found, Listed) and not found.without_key}
         gone = {name for name, listing in listings.items() if isinstance(listing, Absent)}
         planner.decide(
-            _rules(context, listed={*tables, *gone}),
+            _rules(context, listed={*whole, *gone}),
             list(tables.values()),
             token=_planner_token(context, token),
             force=context.options.force,
@@ -319,20 +323,28 @@ def _plan(
     listed = {listing.endpoint: listing for listing in listings if isinstance(listing, Listed)}
     held: dict[str, dict[str, Any]] = {}
     tables = {name: listing.table for name, listing in listed.items()}
+    whole = {name for name, listing in listed.items() if not listing.without_key}
     planner_token = _planner_token(context, token)
 
     # An endpoint that vanished as a whole is a listing without keys: the guard below holds it.
     vanished = {listing.endpoint for listing in listings if isinstance(listing, Absent)}
     confirmed = {listing.endpoint for listing in listings if isinstance(listing, Unchanged)}
-    fresh = {*tables, *vanished}
+    fresh = {*whole, *vanished}
 
     def decide() -> dict[str, EndpointCount]:
         rules = _rules(context, listed=fresh, held=held, confirmed=confirmed)
         return planner.decide(rules, list(tables.values()), token=planner_token, force=options.force)
 
     counts = decide()
+    unread = {name: fact for name, fact in context.facts.get("unread", {}).items() if name not in endpoints}
     for listing in listings:
-        _note(context, listing, counts[listing.endpoint], endpoints[listing.endpoint])
+        name, endpoint = listing.endpoint, endpoints[listing.endpoint]
+        _note(context, listing, counts[name], endpoint)
+        if isinstance(listing, Kept) and listing.unread:
+            before = context.facts.get("unread", {}).get(name, {}).get("runs", 0)
+            unread[name] = {"runs": before + 1, "reason": listing.reason}
+            endpoint["unread"] = before + 1
+            endpoint["never_read"] = counts[name].known == 0 and (name not in known or known[name].state == "absent")
     if absent := [name for name, endpoint in endpoints.items() if endpoint.get("absent")]:
         names = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
         context.progress.say(f"the API does not have {count_of(len(absent), 'endpoint')}: {names}")
@@ -352,6 +364,9 @@ def _plan(
         stored = limit is None or context.source.endpoints[listing.endpoint].detail is not None
         if listing.endpoint not in held and stored:
             _write_listing(context, writer, listing, known.get(listing.endpoint), token)
+            if isinstance(listing, Listed):
+                _quarantine_pages(context, writer, listing)
+                endpoints[listing.endpoint]["keyless"] = listing.without_key
     planner.write_listing_rows(writer, planned=True)
     files = writer.close()
     for name, count in counts.items():
@@ -364,7 +379,7 @@ def _plan(
             "due": count.due,
             "held": name in held,
         }
-    facts = _facts(context, token)
+    facts = _facts(context, token, unread, {name for name, found in endpoints.items() if found.get("never_read")})
     plan = Plan(
         run=context.run,
         source=context.source.name,
@@ -386,8 +401,10 @@ def _plan(
 
 def _note(context: Context, listing: Listing, count: EndpointCount, endpoint: dict[str, Any]) -> None:
     match listing:
-        case Kept(_, reason):
-            note = f"old listing kept: {reason}"
+        case Kept(_, reason, remedy):
+            note = "; ".join(filter(None, [f"old listing kept: {reason}", remedy and f"fix: {remedy}"]))
+        case Listed() if listing.notes:
+            note = "; ".join(listing.notes)
         case Absent(_, _, status) if count.lost:
             note = f"the list answers {status}"
         case Absent():
@@ -410,6 +427,24 @@ def _hold(context: Context, planner: Planner, held: dict[str, dict[str, Any]], l
             listing = listed[name]
             context.lake.write_listing(writer, name, listing.state, size=listing.size, digest=listing.digest)
         hold["files"] = [asdict(file) for file in writer.close()]
+
+
+def _quarantine_pages(context: Context, writer: LogWriter, listing: Listed) -> None:
+    """Keep the pages whose items tell no key, whole."""
+    for page in listing.keyless:
+        place, name = f"{listing.endpoint}{LIST_PAGES}", str(page.page)
+        answer = page.response
+        context.lake.runs.quarantine(
+            context.run,
+            place,
+            name,
+            reason=page.reason,
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            at=answer.at,
+        )
+        context.lake.write_broken_page(writer, place, name, page.reason, answer.at)
 
 
 def _write_listing(
@@ -459,6 +494,7 @@ def _rules(
             follow=source.endpoints[name].parent,
             held=name in doubted,
             confirmed=name in fresh or name in confirmed,
+            since=since_of(context.reading, name),
         )
         for level, names in enumerate(source.levels)
         for name in names
@@ -486,13 +522,19 @@ def _limit(options: CrawlOptions, client: Client) -> int | None:
     return max(0, options.max_requests - client.traffic.requests)
 
 
-def _facts(context: Context, token: Seen | None) -> dict[str, Any]:
-    """What the next run builds on. Endpoints that are not this run's keep what was known of them."""
-    before, own = context.facts, context.target.endpoints
+def _facts(context: Context, token: Seen | None, unread: dict[str, Any], never_read: Collection[str]) -> dict[str, Any]:
+    """What the next run builds on. Endpoints that are not this run's keep what was known of them.
+
+    A key policy by which nothing was ever read binds nobody.
+    """
+    before = context.facts
+    own = [name for name in context.target.endpoints if name not in never_read]
     facts = before | {
         "base_url": context.source.base_url,
         "keys": before.get("keys", {}) | _of(key_hashes(context.source), own),
         "rules": before.get("rules", {}) | _of(rule_hashes(context.source), own),
+        "reading": before.get("reading", {}) | _of(context.reading, own),
+        "unread": unread,
         "parents": {name: config.parent for name, config in context.source.endpoints.items() if config.parent},
     }
     if token is not None:
@@ -509,7 +551,7 @@ def _forgotten(facts: dict[str, Any]) -> list[str]:
     return [mark for marks in facts.get("forgotten", {}).values() for mark in marks]
 
 
-def _of(hashes: dict[str, str], endpoints: Collection[str]) -> dict[str, str]:
+def _of(hashes: Mapping[str, Any], endpoints: Collection[str]) -> dict[str, Any]:
     return {name: found for name, found in hashes.items() if name in endpoints}
 
 

@@ -5,11 +5,15 @@ from datetime import datetime
 from typing import Any
 
 SCHEMA_VERSION = 1
+UNREAD_RUNS = 3
 
 
 @dataclass(slots=True)
 class EndpointReport:
-    """One endpoint's counts, in records."""
+    """One endpoint's counts, in records.
+
+    `unread`: in how many runs up to this one its list could not be read; `never_read`: nor in any run before these.
+    """
 
     listed: int = 0
     new: int = 0
@@ -24,6 +28,8 @@ class EndpointReport:
     held: bool = False
     due: int = 0
     absent: bool = False
+    unread: int = 0
+    never_read: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -31,8 +37,9 @@ class EndpointReport:
 class Report:
     """One run.
 
-    `status` is `done`, `no change`, `held` (done, but news of some endpoints wait for a decision), `aborted`, `failed`
-    or `interrupted`.
+    `status` is `done`, `no change`, `held` (done, but news of some endpoints wait for a decision), `degraded` (done, but
+    the list of some endpoints could not be read, so the listing before is what holds), `failed` (with a commit: the lake
+    has nothing of an endpoint whose list could not be read), `aborted` or `interrupted`.
     """
 
     run_id: str
@@ -57,6 +64,17 @@ class Report:
     def held(self) -> list[str]:
         """The endpoints whose news wait for `--accept` or `--reject`."""
         return [name for name, counts in self.endpoints.items() if counts.held]
+
+    @property
+    def unread(self) -> dict[str, int]:
+        """The endpoints whose list could not be read, and in how many runs in a row that is so."""
+        return {name: counts.unread for name, counts in self.endpoints.items() if counts.unread}
+
+    @property
+    def ok(self) -> bool:
+        """Whether nobody need be called: a degraded run is well for two times in a row, not for three."""
+        passed = self.status not in {"aborted", "failed", "interrupted"}
+        return passed and max(self.unread.values(), default=0) < UNREAD_RUNS
 
     def total(self, name: str) -> int:
         """The sum of one count over all endpoints."""

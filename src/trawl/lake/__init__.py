@@ -7,7 +7,7 @@ from .reading.lake import Lake, Result
 from .runs.hosts import HostBoard
 from .runs.objects import Kept, Outcome, Plan, RunStore, Shard
 from .runs.plans import SHARD_RECORDS, EndpointCount, EndpointRule, Planner, Token, listed_table
-from .source import ListingState, SourceLake
+from .source import LIST_PAGES, ListingState, SourceLake
 from .upkeep.erasing import Traces, delete, traces, without
 from .upkeep.maintenance import Folded, fold, foldable
 from .upkeep.rehashing import rehash
@@ -17,6 +17,7 @@ from .upkeep.vacuum import Junk, by_kind, junk, sweep
 __all__ = [
     "CHANGES",
     "FORMATS",
+    "LIST_PAGES",
     "SHARD_RECORDS",
     "EndpointCount",
     "EndpointRule",

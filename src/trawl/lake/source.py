@@ -24,6 +24,9 @@ from .runs.lease import holder as lease_holder
 from .runs.objects import RunStore
 from .store import Store, damaged_file
 
+LIST_PAGES = "+list"
+"""What stands behind an endpoint's name where not a record of it is meant, but a page of its list (no endpoint has a +)."""
+
 _ENDPOINT, _KEY = pa.field("endpoint", pa.string()), pa.field("key", pa.string())
 _PAYLOADS = 64  # read at once, each up to some megabytes
 
@@ -77,9 +80,9 @@ class SourceLake:
 
     def listings(self, snapshot: Snapshot | None) -> dict[str, ListingState]:
         """The last verified listing of each endpoint."""
-        columns = ["key", *(field.name for field in fields(ListingState))]
+        columns = ["key", "op", *(field.name for field in fields(ListingState))]
         rows = _small_rows(snapshot, Kind.LISTING, columns).sort_by("valid_from").to_pylist()
-        return {row.pop("key"): ListingState(**row) for row in rows}
+        return {row.pop("key"): ListingState(**row) for row in rows if row.pop("op") == Op.LISTED}
 
     def write_listing(self, writer: LogWriter, endpoint: str, state: ListingState, *, size: int, digest: bytes) -> None:
         """Record a verified listing: its validators and bytes, never its keys (they are the records' own rows)."""
@@ -98,6 +101,15 @@ class SourceLake:
             "bytes": size,
         }
         writer.add_table(Kind.LISTING, NO_ENDPOINT, _one(row))
+
+    def write_broken_page(self, writer: LogWriter, place: str, name: str, reason: str, at: datetime) -> None:
+        """Record a page of a list that was quarantined (`place` is the endpoint with `LIST_PAGES`)."""
+        row = {"op": Op.FAIL, "key": f"{place}/{name}", "valid_from": at, "observed_at": at, "reason": reason}
+        writer.add_table(Kind.LISTING, NO_ENDPOINT, _one(row))
+
+    def newest(self, snapshot: Snapshot | None) -> datetime | None:
+        """The latest instant that a committed run has left: none of its rows is later."""
+        return max(_small_rows(snapshot, Kind.RUN, ["valid_from"])["valid_from"].to_pylist(), default=None)
 
     def write_run(self, writer: LogWriter, run: str, at: datetime, facts: dict[str, Any]) -> None:
         """Record the run itself, with the facts that the next one builds on: later than all, whatever the clock says."""

@@ -22,7 +22,7 @@ from pydantic import (
 
 from .contract import Contract
 from .keys import KeyPolicy, fields_of
-from .values import Duration, parse_duration
+from .values import Duration, parse_duration, parts
 
 NAME = r"[a-z][a-z0-9_]*"
 ENDPOINT = r"[a-z0-9][a-z0-9_.-]*"
@@ -179,34 +179,62 @@ class NoPages(_Strict):
     kind: Literal["none"] = "none"
 
 
-class OffsetPages(_Strict):
-    """`limit` and `offset`; one snapshot where `limit` is at least the count."""
+class _Pages(_Strict):
+    """What holds for every list of several pages.
+
+    `more` leads to a flag that says whether there are further pages: where it is named, it alone decides.
+    """
+
+    more: str | None = None
+    max_pages: Annotated[Whole, Field(ge=1)] = 10_000
+    max_empty_pages: Annotated[Whole, Field(ge=0)] = 10
+
+
+LastPage = Literal["empty", "short", "count"]
+
+
+class OffsetPages(_Pages):
+    """`limit` and `offset`; one snapshot where `limit` is at least the count.
+
+    What ends the list: an `empty` page, unless the source states that a `short` one does, or that the `count` is right.
+    """
 
     kind: Literal["offset"]
+    last_page: LastPage = "empty"
     limit: Annotated[Whole, Field(ge=1)] = 100
     limit_param: str = "limit"
     offset_param: str = "offset"
 
 
-class NumberedPages(_Strict):
-    """`page=1`, `page=2`, ..., until a page is short or the count is reached.
-
-    With `size_param: null` the API decides the size: unless `size` states it, only an empty page is the last.
-    """
+class NumberedPages(_Pages):
+    """`page=1`, `page=2`, ..., to the same ends as `offset`. With `size_param: null` the API decides the size."""
 
     kind: Literal["page"]
+    last_page: LastPage = "empty"
     size: Annotated[Whole, Field(ge=1)] = 100
     size_param: str | None = "per_page"
     page_param: str = "page"
     first: Whole = 1
 
     @property
-    def full(self) -> int:
-        """How many items a page holds that is not the last."""
-        return self.size if self.size_param is not None or "size" in self.model_fields_set else 1
+    def limit(self) -> int | None:
+        """How many items a page is asked to hold, or is said to; None where only the API knows."""
+        return self.size if self.size_param is not None or "size" in self.model_fields_set else None
 
 
-class CursorPages(_Strict):
+class _ToldPages(_Pages):
+    """Pages of which each names the next.
+
+    The end is `told` (absent, null, false, empty, or the value `end`), or also where a page is `empty`. A field that not
+    even the first page has is an `error`, unless the API leaves it out where there is one page only: then it is the `end`.
+    """
+
+    last_page: Literal["told", "empty"] = "told"
+    absent: Literal["error", "end"] = "error"
+    end: str | Whole | None = None
+
+
+class CursorPages(_ToldPages):
     """The body holds a token that the next request repeats."""
 
     kind: Literal["cursor"]
@@ -214,7 +242,7 @@ class CursorPages(_Strict):
     param: str
 
 
-class LinkPages(_Strict):
+class LinkPages(_ToldPages):
     """The body (`field`) or the Link header (no `field`) holds the next page's address."""
 
     kind: Literal["link"]
@@ -231,6 +259,7 @@ class ListConfig(_Strict):
     params: Params = {}
     items: str = ""
     count: str | None = None
+    ignore: tuple[str, ...] = ()
     pagination: Pagination = NoPages()
 
     @field_validator("path")
@@ -303,6 +332,7 @@ class Guards(_Strict):
     missing: Threshold = Threshold(ratio=0.10, count=5)
     changed: ChangedThreshold = ChangedThreshold(ratio=0.50, count=50)
     failed: Threshold = Threshold(ratio=0.10, count=5)
+    keyless: Threshold = Threshold(ratio=0.10, count=5)
     tombstone_after: Duration = parse_duration("6d")
 
 
@@ -349,7 +379,7 @@ class EndpointConfig(_Strict):
     @cached_property
     def unordered_paths(self) -> tuple[tuple[str, ...], ...]:
         """Innermost first, so that an outer list is sorted by what its items mean."""
-        return tuple(sorted((tuple(path.split(".")) for path in self.unordered), key=len, reverse=True))
+        return tuple(sorted((parts(path) for path in self.unordered), key=len, reverse=True))
 
 
 class Defaults(EndpointConfig):

@@ -1,9 +1,10 @@
 """Small readable values of configuration: durations, and dotted paths into JSON."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -12,6 +13,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _LONGEST = timedelta(days=36_525)  # a century: what is added to an instant must stay one
 _MICROSECOND = timedelta(microseconds=1)
+_PART = re.compile(r"(?:^|(?<=\.))(?:\\[\\.]|[^.])*(?:$|(?=\.))")
+_ESCAPED = re.compile(r"\\([\\.])")
+_TO_ESCAPE = re.compile(r"[\\.]")
 _INDEX = re.compile(r"-?[0-9]{1,18}")
 _MISSING = object()
 
@@ -49,12 +53,27 @@ def format_duration(value: timedelta) -> str:
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), PlainSerializer(format_duration, return_type=str)]
 
 
+@lru_cache(maxsize=4096)
+def parts(path: str) -> tuple[str, ...]:
+    r"""The fields that a dotted path names: `a.b.0.c`; a dot that belongs to a name is written `\.`, a backslash `\\`.
+
+    >>> parts(r"meta.@odata\.nextLink")
+    ('meta', '@odata.nextLink')
+    """
+    return tuple(_ESCAPED.sub(r"\1", part) for part in _PART.findall(path)) if path else ()
+
+
+def path_of(fields: Iterable[str]) -> str:
+    """The path that names these fields: what `parts` reads back."""
+    return ".".join(_TO_ESCAPE.sub(r"\\\g<0>", field) for field in fields)
+
+
 def dig(value: Any, path: str) -> Any:
-    """The value at a dotted path (`a.b.0.c`; an empty path is the value itself).
+    """The value at a path (see `parts`; the empty path is the value itself).
 
     Raises KeyError where there is none.
     """
-    for part in path.split(".") if path else ():
+    for part in parts(path):
         if isinstance(value, dict):
             found = value.get(part, _MISSING)
         elif isinstance(value, list) and _INDEX.fullmatch(part) and -len(value) <= int(part) < len(value):

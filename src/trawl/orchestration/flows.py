@@ -80,7 +80,7 @@ async def run_each(sources: Sequence[str] | None, options: CrawlOptions) -> Stat
             log.error("%s: %s", name, error)  # noqa: TRY400  the message says it all
             failed[name] = error.message
         else:
-            if reports[name].status in {"aborted", "failed", "interrupted"}:
+            if not reports[name].ok:
                 failed[name] = reports[name].note or reports[name].status
     said = "; ".join(
         [f"{name}: {report.status}" for name, report in reports.items()]

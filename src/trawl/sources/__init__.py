@@ -1,7 +1,9 @@
 """The sources that Trawl knows, and how to describe others: in YAML or, where that cannot say it, in Python."""
 
-from .configured import ConfigLoader, PokeApiCrawler, YamlCrawler, as_crawler, with_document
-from .crawler import Batch, Item, SourceCrawler, Validators
+from trawl.model.validators import Validators
+
+from .configured import ConfigLoader, PokeApiCrawler, YamlCrawler, as_crawler, came, with_document
+from .crawler import Batch, Item, SourceCrawler
 from .reading import parse_source
 from .registry import create_crawler, get_crawler, load_source, register, source_names
 
@@ -14,6 +16,7 @@ __all__ = [
     "Validators",
     "YamlCrawler",
     "as_crawler",
+    "came",
     "create_crawler",
     "get_crawler",
     "load_source",

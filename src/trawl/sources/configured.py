@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, ClassVar, Self
@@ -11,16 +12,19 @@ from multidict import CIMultiDict
 from trawl.model.canonical import parse, text
 from trawl.model.classify import Action
 from trawl.model.config import SourceConfig
-from trawl.model.errors import ConfigurationError, Skippable, TornListing
+from trawl.model.errors import BrokenBody, ConfigurationError, Skippable, TornListing
 from trawl.model.filenames import safe_name
 from trawl.model.keys import fields_of, fill
 from trawl.model.names import config_block_name, public_calls_name
-from trawl.model.pagination import first_page, next_page, read_page
+from trawl.model.pagination import Walk, first_page, read_page
+from trawl.model.validators import Validators
 from trawl.transport import Client, Response
 from trawl.transport.auth import SecretLoader, read_secret
 
-from .crawler import Batch, Item, SourceCrawler, Validators
+from .crawler import Batch, Item, SourceCrawler
 from .reading import parse_source
+
+_SHOWN = 120  # bytes of an answer that are shown
 
 ConfigLoader = Callable[[str], Awaitable[SourceConfig | None]]
 """Gives the configuration that a block of this name holds, or None where there is no such block."""
@@ -80,30 +84,35 @@ class YamlCrawler:
         config = self._config.endpoints[endpoint].list
         if config is None:
             raise ConfigurationError(f"the endpoint {endpoint!r} has no list: it follows its parent's records")
-        request, validators = first_page(endpoint, config), known or Validators()
-        asked: set[str] = set()
-        seen = 0
-        while True:
-            step = f"{request.url} {sorted(request.params.items())}"
-            if step in asked:
-                raise TornListing(f"the page {request.url} came up twice: the list runs in a circle")
-            asked.add(step)
+        validators = known or Validators()
+        walk = Walk(first_page(endpoint, config), config, partial(self._mark, endpoint))
+        while (request := walk.request) is not None:
             response = await client.get(
                 request.url,
                 params=request.params or None,
                 etag=validators.etag,
                 last_modified=validators.last_modified,
             )
+            validators = Validators()
             if response.action is not Action.OK:
+                if walk.refused(response.status):
+                    continue
                 yield Batch([], response=response)
                 return
-            page = read_page(parse(response.body), config, response.headers.get("link", ""))
-            yield Batch(page.items, page.count, response)
-            seen += len(page.items)
-            following = next_page(config, request, page, seen)
-            if following is None:
-                return
-            request, validators = following, Validators()
+            try:
+                page = read_page(parse(response.body), config, response.headers.get("link", ""))
+                counts = walk.take(page)
+            except (BrokenBody, TornListing) as error:
+                raise TornListing(f"{error.message}; {came(response)}", remedy=error.remedy) from None
+            if counts:
+                yield Batch(page.items, page.count, response, None, walk.note, walk.proved)
+
+    def _mark(self, endpoint: str, item: Any) -> str:
+        """What tells an item of a list from the others: its key, or what it is."""
+        try:
+            return self.get_item_unique_id_from_summary_data(endpoint, item)
+        except TornListing:
+            return repr(item)
 
     async def fetch_item_details(self, item: Item, client: Client) -> Response:
         detail = self._config.endpoints[item.endpoint].detail
@@ -142,6 +151,13 @@ class YamlCrawler:
             return parse_source(found.read_text(encoding="utf-8"), found.name)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{name}: cannot read its description {found}: {error}") from None
+
+
+def came(response: Response) -> str:
+    """An answer in a few words: `200 application/json came, 34 bytes: {"error": ...`."""
+    kind = response.headers.get("content-type", "no content type").partition(";")[0]
+    start = response.body[:_SHOWN].decode(errors="replace")
+    return f"{response.status} {kind} came, {len(response.body)} bytes: {' '.join(start.split())}"
 
 
 def as_crawler(source: SourceConfig | SourceCrawler) -> SourceCrawler:

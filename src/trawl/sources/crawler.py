@@ -5,16 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from trawl.model.config import SourceConfig
+from trawl.model.validators import Validators
 from trawl.transport import Client, Response
 from trawl.transport.auth import SecretLoader
-
-
-@dataclass(frozen=True, slots=True)
-class Validators:
-    """What the API gave with the last verified listing, to ask "has it changed since?"."""
-
-    etag: str | None = None
-    last_modified: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +19,19 @@ class Batch:
         count: how many there are in the whole list, where the API says so.
         response: the answer that they came in. Its status tells the engine of a 304 or a 404, its headers of validators
             and deploys, its instant from when the listing holds. None where they came in no answer.
+        texts: of a list-only endpoint each item's own bytes, as received; None where only the parsed items are known.
+        note: what this page has taught, for whoever wrote the source.
+        proved: whether this one answer, unchanged, would prove the whole list unchanged: only then a list of one page is
+            asked for conditionally.
 
     """
 
     items: list[Any]
     count: int | None = None
     response: Response | None = None
+    texts: list[bytes] | None = None
+    note: str | None = None
+    proved: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,4 +243,6 @@ def test_the_headers_of_an_answer_count_as_when_it_came(world: World, lake_url: 
     assert row["etag"] == 'W/"other"'
     assert row["source_version"] == other["source_version"] is not None
     report = run(lake_url, world.url, loose, force=True)
+    assert (count(report), report.not_modified) == ({}, 0), "by another contract all is read anew"
+    report = run(lake_url, world.url, loose, force=True)
     assert (count(report), report.not_modified) == ({}, report.requests - 1)

@@ -1,5 +1,6 @@
 """Pages lead to the next one, or end the list; never round in circles, never to half a list."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from trawl.model.config import ListConfig
 from trawl.model.errors import TornListing
-from trawl.model.pagination import Page, PageRequest, first_page, next_page, read_page
+from trawl.model.pagination import Page, PageRequest, Walk, first_page, read_page
 
 
 def listing(pagination: dict[str, Any] | None = None, **more: Any) -> ListConfig:
@@ -15,16 +16,27 @@ def listing(pagination: dict[str, Any] | None = None, **more: Any) -> ListConfig
 
 
 def walk(config: ListConfig, answer: Callable[[PageRequest], Any], link: str = "") -> list[Any]:
-    """All items, as a crawl gathers them."""
-    request, items = first_page("things", config), []
+    """All items, as a crawl gathers them; an answer may be a status instead of a body."""
+    found, items = Walk(first_page("things", config), config), []
     for _ in range(50):
-        page = read_page(answer(request), config, link)
-        items += page.items
-        following = next_page(config, request, page, len(items))
-        if following is None:
+        if found.request is None:
             return items
-        request = following
+        body = answer(found.request)
+        if isinstance(body, int):
+            if not found.refused(body):
+                raise TornListing(f"answered {body}")
+            continue
+        page = read_page(body, config, link)
+        if found.take(page):
+            items += page.items
     raise AssertionError("the list never ends")
+
+
+def second_page(config: ListConfig, body: Any = None, link: str = "") -> PageRequest | None:
+    """What is asked for behind a first page."""
+    found = Walk(first_page("things", config), config)
+    found.take(Page([1], None, body or {}, link) if body is None else read_page(body, config, link))
+    return found.request
 
 
 def test_a_list_of_one_page_is_asked_for_once() -> None:
@@ -81,7 +93,7 @@ def test_pages_whose_size_the_api_decides_are_not_taken_for_short(stated: dict[s
         return {"results": list(range(45))[start : start + 20]}
 
     assert walk(config, answer) == list(range(45))
-    assert len(asked) == (3 if stated else 4)
+    assert len(asked) == 4, "only an empty page is the end, whatever size is stated"
     assert "per_page" not in asked[0].params
 
 
@@ -102,8 +114,16 @@ def test_cursors_are_followed_to_an_end_and_zero_is_one(cursors: list[object], e
 
 def test_a_cursor_that_leads_to_its_own_page_tears_the_listing() -> None:
     config = listing({"kind": "cursor", "cursor": "next", "param": "after"})
-    with pytest.raises(TornListing, match="back to its own page"):
+    with pytest.raises(TornListing, match="runs in a circle"):
         walk(config, lambda _: {"results": [1], "next": "a"})
+
+
+@pytest.mark.parametrize("kind", ["offset", "page"])
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_parameter_that_the_api_does_not_know_tears_the_listing(kind: str, counted: bool) -> None:
+    config = listing({"kind": kind}, **({"count": "count"} if counted else {}))
+    with pytest.raises(TornListing, match="may not know the parameter"):
+        walk(config, lambda _: {"results": list(range(30)), "count": 30})
 
 
 @pytest.mark.parametrize("value", [True, [], {}, ["a"]])
@@ -124,12 +144,10 @@ def test_what_is_no_cursor_tears_the_listing(value: object) -> None:
 )
 def test_a_link_in_the_body_is_followed_relative_to_its_page(link: str, url: str) -> None:
     config = listing({"kind": "link", "field": "next"}, params={"limit": 1})
-    request = first_page("things", config)
-    following = next_page(config, request, read_page({"results": [1], "next": link}, config), 1)
-    assert following == PageRequest(url)
+    assert second_page(config, {"results": [1], "next": link}) == PageRequest(url)
 
 
-@pytest.mark.parametrize("body", [{}, {"next": None}, {"next": ""}, {"next": False}])
+@pytest.mark.parametrize("body", [{"next": None}, {"next": ""}, {"next": False}])
 def test_no_link_in_the_body_is_the_end(body: dict[str, object]) -> None:
     assert walk(listing({"kind": "link", "field": "next"}), lambda _: {"results": [1]} | body) == [1]
 
@@ -137,7 +155,7 @@ def test_no_link_in_the_body_is_the_end(body: dict[str, object]) -> None:
 @pytest.mark.parametrize("link", ["#", "https://h/x"])
 def test_a_link_that_leads_to_its_own_page_tears_the_listing(link: str) -> None:
     config = listing({"kind": "link", "field": "next"})
-    with pytest.raises(TornListing, match="leads to itself"):
+    with pytest.raises(TornListing, match="runs in a circle"):
         walk(config, lambda _: {"results": [1], "next": link})
 
 
@@ -160,15 +178,36 @@ def test_a_link_that_is_no_address_tears_the_listing() -> None:
         ('<https://h/2>; rel="next-archive"', None),
         ('<https://h/2>; rel="prev"; title="rel=next"', None),
         ("<https://h/2>", None),
-        ('<>; rel="next"', None),
+        ('<https://h/1>; rel="prev", , <https://h/2>; title="a, \\"b\\""; rel="next";', "https://h/2"),
+        ("< https://h/2 > ; Rel = next ; rel=prev", "https://h/2"),
+        ('<https://h/2>; crossorigin; rel="http://example.com/x next"', "https://h/2"),
         ("", None),
-        ("next", None),
+        (" , ", None),
     ],
 )
 def test_the_link_header_names_the_next_page(header: str, url: str | None) -> None:
     config = listing({"kind": "link"})
-    following = next_page(config, first_page("things", config), Page([1], None, {}, header), 1)
-    assert following == (None if url is None else PageRequest(url))
+    assert second_page(config, link=header) == (None if url is None else PageRequest(url))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "next",
+        "/items?page=2; rel=next",
+        '<>; rel="next"',
+        '<https://h/2; rel="next"',
+        '<https://h/2> rel="next"',
+        '<https://h/2>; rel="next',
+        '<https://h/2>; rel="next"; title="a',
+        "<https://h/2>; rel=next, <https://h/3>; rel=next",
+        '<https://h/2>; rel=next; anchor="/elsewhere"',
+        '<https://h/1>; rel="prev", https://h/2; rel="next"',
+    ],
+)
+def test_a_link_header_that_does_not_name_one_next_page_tears_the_listing_with_its_text(header: str) -> None:
+    with pytest.raises(TornListing, match=re.escape(header)):
+        second_page(listing({"kind": "link"}), link=header)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,15 @@
 from functools import partial
 from typing import Any
 
-from trawl.crawl.listing import Columns, closing
+from trawl.crawl.listing import Columns, closing, verify_counts
 from trawl.model.canonical import parse
+from trawl.model.describe import fields_text
 from trawl.model.errors import BrokenBody, ConfigurationError, TornListing
-from trawl.model.pagination import first_page, next_page, read_page
+from trawl.model.pagination import Walk, first_page, read_page
 
 from .asking import Asker
 from .facts import ListFacts
-from .remedies import NO_JSON, fields_text, list_remedy, torn_remedy
+from .remedies import NO_JSON, torn_remedy
 
 _SHOWN = 5  # first keys of a list
 
@@ -38,26 +39,22 @@ async def explain_list(work: Asker) -> list[tuple[str, str | None, Any]] | None:
     try:
         page = read_page(value, config, response.headers.get("link", ""))
     except TornListing as error:
-        work.problem(error.message, list_remedy(value, config.items, config.count))
+        work.problem(error.message, error.remedy or f"the document's fields: {fields_text(value)}")
         return None
-    columns, policy = Columns(work.source, name), work.config.key_policy
-    for item in page.items:
-        try:
-            policy.key_of(item)
-        except TornListing as error:
-            shown = f"An item's fields: {fields_text(item)}"
-            work.problem(error.message, f"set `key.field` (and `key.pattern`) to what names the record. {shown}")
-            return None
+    columns, walk = Columns(work.source, name), Walk(request, config)
     try:
         columns.add(page.items)
-        following = next_page(config, request, page, len(columns.keys))
+        columns.verify_keys(work.config.guards.keyless)
+        walk.take(page)
     except TornListing as error:
-        work.problem(error.message, torn_remedy(error.message, page.items))
+        work.problem(error.message, torn_remedy(error, page.items))
         return None
-    facts = ListFacts(len(page.items), page.count, following is None, verified=False)
+    if columns.keyless:
+        work.found.notes.append(f"{columns.keyless} of {columns.items} items have no key: {columns.reason}")
+    facts = ListFacts(len(page.items), page.count, walk.request is None, verified=False)
     facts.keys = list(zip(columns.keys[:_SHOWN], columns.labels[:_SHOWN], strict=True))
     work.found.listing = facts
-    _judge_list(work, facts, columns, page.items, following is None)
+    _judge_list(work, facts, columns, page.items, walk.request is None)
     return list(zip(columns.keys, columns.labels, page.items, strict=True))
 
 
@@ -88,7 +85,12 @@ async def _list_in_python(work: Asker) -> list[tuple[str, str | None, Any]] | No
 def _judge_list(work: Asker, facts: ListFacts, columns: Columns, items: Any, complete: bool) -> None:
     config = work.config.list
     assert config is not None
-    if not complete:
+    if not complete and facts.count == facts.items:
+        facts.note = (
+            "as many items as the API counts. A crawl asks for one page more, since such a count may be that of the page "
+            "alone: `pagination.last_page: count` says that it is the list's"
+        )
+    elif not complete:
         rest = "on" if facts.count is None else f"for all {facts.count:,}"
         facts.note = (
             f"the first page of more: a crawl asks {rest}, page by page. Pages of one list are no snapshot: "
@@ -96,7 +98,7 @@ def _judge_list(work: Asker, facts: ListFacts, columns: Columns, items: Any, com
         )
     else:
         try:
-            columns.verify(facts.count)
+            verify_counts([] if facts.count is None else [(facts.count, facts.items)], facts.items)
             facts.verified = True
             facts.note = (
                 "complete: every key once, as many as the API counts"

@@ -12,6 +12,7 @@ from trawl.model.canonical import byte_hash, fingerprint, parse, text
 from trawl.model.classify import Action
 from trawl.model.config import EndpointConfig
 from trawl.model.decide import Rules, settle
+from trawl.model.describe import fields_text
 from trawl.model.diff import diff
 from trawl.model.errors import BrokenBody, ConfigurationError
 from trawl.model.keys import fields_of, fill, scalar
@@ -23,7 +24,7 @@ from trawl.transport import Response
 from .asking import Asker
 from .facts import RecordFacts
 from .lists import explain_list
-from .remedies import NO_JSON, contract_remedy, fields_text
+from .remedies import NO_JSON, contract_remedy
 
 _NEAR = 3
 _RESULTS = {

@@ -2,48 +2,19 @@
 
 from typing import Any
 
-from trawl.model.contract import Finding, json_type
-from trawl.model.values import dig
+from trawl.model.contract import Finding
+from trawl.model.describe import fields_text
+from trawl.model.errors import TornListing
 
 NO_JSON = "must lead to a JSON document; open the address to see what it is"
 
 
-def fields_text(value: Any) -> str:
-    """What an object holds, for somebody who writes a source: `id (integer), name (string)`."""
-    if not isinstance(value, dict):
-        return f"none, it is {json_type(value)}: {str(value)[:60]}"
-    shown = [f"{name} ({json_type(item)})" for name, item in list(value.items())[:20]]
-    return ", ".join(shown) + (", ..." if len(value) > 20 else "") or "none"
-
-
-def list_remedy(value: Any, items: str, count: str | None) -> str:
-    """What to write for a body in which items or count are not where the source says."""
-    if isinstance(value, list):
-        return "the document is the array itself: leave `list.items` and `list.count` out"
-    arrays = [path for path in _paths(value) if isinstance(dig(value, path), list)]
-    hints = (
-        [f"set `list.items` to {' or '.join(repr(path) for path in arrays)}"] if arrays and items not in arrays else []
-    )
-    numbers = [path for path in _paths(value) if json_type(dig(value, path)) == "integer"]
-    if count is not None and count not in numbers:
-        hints.append(f"set `list.count` to {' or '.join(map(repr, numbers))}" if numbers else "leave `list.count` out")
-    return "; ".join(hints) or f"the document's fields: {fields_text(value)}"
-
-
-def _paths(value: Any) -> list[str]:
-    """The paths of an object's fields, two levels deep."""
-    found: list[str] = []
-    for name, inner in value.items() if isinstance(value, dict) else ():
-        found.append(name)
-        found += [f"{name}.{below}" for below in inner] if isinstance(inner, dict) else []
-    return found
-
-
-def torn_remedy(message: str, items: Any) -> str:
+def torn_remedy(error: TornListing, items: Any) -> str:
     """What to write for items that make no listing."""
-    if "came twice" in message:
-        return f"`key.field` does not tell the items apart. An item's fields: {fields_text(items[0])}"
-    return f"correct `detail.path` or `pagination`. An item's fields: {fields_text(items[0]) if items else 'the page is empty'}"
+    shown = f"An item's fields: {fields_text(items[0]) if items else 'the page is empty'}"
+    if "came twice" in error.message:
+        return f"`key.field` does not tell the items apart. {shown}"
+    return f"{error.remedy or 'correct `detail.path` or `pagination`'}. {shown}"
 
 
 def contract_remedy(finding: Finding | None, value: Any) -> str:

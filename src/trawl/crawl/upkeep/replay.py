@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from trawl.crawl.fetch import read_document
 from trawl.crawl.planning import check_keys
 from trawl.crawl.report import EndpointReport, Report
-from trawl.lake import Kept, Lake
+from trawl.lake import LIST_PAGES, Kept, Lake
 from trawl.lake.reading.finding import check_endpoints
 from trawl.model.canonical import parse
 from trawl.model.classify import Action, classify
@@ -65,12 +65,12 @@ def find_quarantined(
     Raises ConfigurationError for an endpoint that is neither `known` nor in the lake.
     """
     snapshot = lake.held(name).log.snapshot()
-    if endpoint is not None and endpoint not in known:
-        check_endpoints(snapshot, name, [endpoint])
+    if endpoint is not None and endpoint.removesuffix(LIST_PAGES) not in known:
+        check_endpoints(snapshot, name, [endpoint.removesuffix(LIST_PAGES)])
     rows = [
         row
         for row in lake.query(f'FROM "{name}".quarantine ORDER BY observed_at DESC, endpoint, key').rows()
-        if endpoint in {None, row["endpoint"]} and run in {None, row["run"]}
+        if endpoint in {None, row["endpoint"], row["endpoint"].removesuffix(LIST_PAGES)} and run in {None, row["run"]}
     ]
     if wanted is None:
         return rows
@@ -104,7 +104,8 @@ def replay(
     with upkeep(lake, source.name, clock, dry_run=dry_run) as work:
         check_keys(source, work.facts)
         rows = find_quarantined(lake, source.name, endpoint, wanted, known=source.endpoints)
-        newest = {(row["endpoint"], row["key"]): row for row in reversed(rows) if wanted or row["open"]}
+        records = [row for row in rows if not row["endpoint"].endswith(LIST_PAGES)]  # a list is read anew by every run
+        newest = {(row["endpoint"], row["key"]): row for row in reversed(records) if wanted or row["open"]}
         if not dry_run:
             work = follow_rules(work, source, sorted({place for place, _ in newest}))  # noqa: PLW2901
         priors = work.source.priors(work.snapshot, list(newest))

@@ -79,6 +79,12 @@ def rows_of(log: str, as_of: datetime | None = None) -> str:
     return f"(SELECT * FROM {log} WHERE kind IN ('payload', 'state'){until})"
 
 
+def listing_rows_of(log: str, as_of: datetime | None = None) -> str:
+    """The rows about lists, up to an instant, as a subquery."""
+    until = "" if as_of is None else f" AND valid_from <= {literal(as_of)}"
+    return f"(SELECT * FROM {log} WHERE kind = 'listing'{until})"
+
+
 def literal(value: datetime | float | str | bool | None) -> str:
     """A value of ours as an SQL literal."""
     if value is None:

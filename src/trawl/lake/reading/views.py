@@ -11,8 +11,9 @@ import duckdb
 import pyarrow as pa
 
 from trawl.lake.log.schema import CONTENT, STANDING
-from trawl.lake.log.sql import STATE, literal, register_log, rows_of
+from trawl.lake.log.sql import STATE, listing_rows_of, literal, register_log, rows_of
 from trawl.lake.log.table import Snapshot
+from trawl.lake.source import LIST_PAGES
 
 NAMES = ("records", "versions", "changes", "runs", "quarantine")
 
@@ -62,7 +63,7 @@ def create(
         "records": records(rows, base_url),
         "versions": versions(rows),
         "changes": changes(rows),
-        "quarantine": quarantine(rows, source),
+        "quarantine": quarantine(rows, listing_rows_of(log, as_of), source),
     }.items():
         if wanted(name):
             con.execute(f'CREATE VIEW "{source}".{name} AS {query}')
@@ -127,8 +128,8 @@ def changes(rows: str) -> str:
     """
 
 
-def quarantine(rows: str, source: str) -> str:
-    """Answers that broke their contract; `open` while the record has not been read well since."""
+def quarantine(rows: str, listings: str, source: str) -> str:
+    """Answers that broke their contract; `open` while the record (or the list, of which it is a page) was not read well since."""
     return f"""
         SELECT endpoint, key,
                (SELECT arg_max(label, named.valid_from) FILTER (label IS NOT NULL) FROM {rows} named
@@ -139,4 +140,11 @@ def quarantine(rows: str, source: str) -> str:
                '{source}/quarantine/' || run || '/' || endpoint || '/' ||
                CASE WHEN length(url_encode(key)) <= 200 THEN url_encode(key) ELSE sha256(key) END || '.json' AS object, run
         FROM {rows} bad WHERE op = 'fail' AND starts_with(reason, 'quarantine: ')
+        UNION ALL
+        SELECT split_part(key, '/', 1) AS endpoint, split_part(key, '/', 2) AS key,
+               'page ' || split_part(key, '/', 2) || ' of the list' AS label, reason, observed_at,
+               NOT EXISTS (FROM {listings} later WHERE later.op = 'listed' AND later.valid_from > bad.valid_from
+                           AND later.key || '{LIST_PAGES}' = split_part(bad.key, '/', 1)) AS open,
+               '{source}/quarantine/' || run || '/' || key || '.json' AS object, run
+        FROM {listings} bad WHERE op = 'fail'
     """

@@ -31,6 +31,7 @@ LISTED = pa.schema(
     ]
 )
 
+_VALIDATORS = {"etag", "last_modified"}
 _PRIOR_CONTENT = [field.name for field in CONTENT if field.name not in {"label", "locator", "version"}]
 
 
@@ -56,6 +57,8 @@ class EndpointRule:
         follow: the parent whose present records make this endpoint's listing.
         confirmed: whether this run has verified its listing, newly or by a 304.
         held: the listing is not believed: nothing is new or lost by it, and what it lacks is not asked for.
+        since: from when on answers were read by the source's rules of today; None: always. What was read before is due,
+            and its validators, labels and failures are not built on.
     """
 
     endpoint: str
@@ -67,6 +70,7 @@ class EndpointRule:
     follow: str | None = None
     held: bool = False
     confirmed: bool = False
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +214,12 @@ class Planner:
 
         Not Parquet: its readers go through the footer of all row groups to find one.
         """
-        content = ", ".join(f"c.{name}" for name in _PRIOR_CONTENT if name != "bytes")
+        good = "CASE WHEN d.current AND coalesce(d.locator = c.locator, true) THEN c.{0} END AS {0}"  # for its address
+        content = ", ".join(
+            good.format(name) if name in _VALIDATORS else f"c.{name}" for name in _PRIOR_CONTENT if name != "bytes"
+        )
         reader = self._con.sql(f"""
-            SELECT d.slice, d.endpoint, d.key, coalesce(d.label, c.label) AS label,
+            SELECT d.slice, d.endpoint, d.key, coalesce(d.label, CASE WHEN d.current THEN c.label END) AS label,
                    coalesce(d.locator, c.locator) AS locator, d.event, coalesce(d.state, 'present') AS state,
                    CASE WHEN d.event = '' THEN d.valid_from ELSE greatest(d.valid_from, {literal(self._now)}) END AS floor,
                    coalesce(d.version, 0) AS version, d.source_version, d.source_order, d.missing_since, d.refused_at,
@@ -287,7 +294,8 @@ class Planner:
         met AS (
             SELECT r.level, coalesce(l.endpoint, k.endpoint) AS endpoint, coalesce(l.key, k.key) AS key,
                    l.label, l.locator, l.body, k.* EXCLUDE (endpoint, key), r.detail, r.confirmed, r.freshness, r.tombstone_after,
-                   r.held AND l.key IS NULL AS doubtful,
+                   r.held AND l.key IS NULL AS doubtful, r.since,
+                   r.since IS NULL OR coalesce(checked_at >= r.since, false) AS current,
                    CASE WHEN r.held THEN ''
                         WHEN l.key IS NOT NULL AND k.key IS NULL THEN '{Event.NEW}'
                         WHEN l.key IS NOT NULL AND k.state <> '{State.PRESENT}' THEN '{Event.BACK}'
@@ -318,7 +326,9 @@ class Planner:
                     CASE WHEN NOT {force} AND checked_at >= missing_since AND NOT aged THEN 'fresh'
                          WHEN {force} OR refused_at IS NULL OR refused_at + tombstone_after <= {now} OR valid_from + term <= {now}
                          THEN 'missing' ELSE 'fresh' END
-                WHEN failures > 0 AND (retry_at > {now}) AND NOT {force} THEN 'fresh'
+                WHEN NOT current AND version > 0 AND (failures = 0 OR valid_from < since)
+                THEN CASE WHEN failures > 0 THEN 'retry' ELSE 'stale' END
+                WHEN failures > 0 AND (retry_at > {now}) AND NOT {force} AND valid_from >= coalesce(since, valid_from) THEN 'fresh'
                 WHEN version = 0 THEN 'new'
                 WHEN failures = 0 AND retry_at <= {now} THEN 'stale'
                 WHEN failures > 0 THEN 'retry'
@@ -344,6 +354,7 @@ def _rules_table(rules: Sequence[EndpointRule]) -> pa.Table:
             "held": pa.array([rule.held for rule in rules], pa.bool_()),
             "confirmed": pa.array([rule.confirmed and not rule.held for rule in rules], pa.bool_()),
             "detail": pa.array([rule.detail for rule in rules], pa.bool_()),
+            "since": pa.array([rule.since for rule in rules], pa.timestamp("us", tz="UTC")),
             "freshness": pa.array([rule.freshness for rule in rules], pa.duration("us")),
             "tombstone_after": pa.array([rule.tombstone_after for rule in rules], pa.duration("us")),
         }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from trawl.lake.log.sql import connect, register_log, rows_of
+from trawl.lake.log.sql import connect, listing_rows_of, register_log, rows_of
 from trawl.lake.log.table import Snapshot
 from trawl.lake.reading import views
 from trawl.lake.source import SourceLake
@@ -101,7 +101,9 @@ def answers_named(source: SourceLake, snapshot: Snapshot, only: str = "true") ->
     """The objects that rows of the view `quarantine` name; `only` is a condition on these."""
     with closing(connect()) as con:
         register_log(con, "log", snapshot)
-        query = f"SELECT object FROM ({views.quarantine(rows_of('log'), source.name)}) WHERE {only}"
+        query = (
+            f"SELECT object FROM ({views.quarantine(rows_of('log'), listing_rows_of('log'), source.name)}) WHERE {only}"
+        )
         return {path for (path,) in con.execute(query).fetchall()}
 
 
