@@ -138,7 +138,12 @@ class SourceLake:
     def priors(self, snapshot: Snapshot, records: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Prior]:
         """What is known of some records (endpoint and key), each of which the log holds."""
         names = ", ".join(
-            {"event": "'' AS event", "floor": "valid_from AS floor", "body": "NULL AS body"}.get(field.name, field.name)
+            {
+                "event": "'' AS event",
+                "floor": "valid_from AS floor",
+                "body": "NULL AS body",
+                "stored_label": "label AS stored_label",
+            }.get(field.name, field.name)
             for field in fields(Prior)
         )
         places, keys = ([record[part] for record in records] for part in (0, 1))

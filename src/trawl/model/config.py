@@ -267,6 +267,13 @@ class ListConfig(_Strict):
     def _known_fields(cls, path: str) -> str:
         return _check_template(path, {"endpoint"})
 
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        pages = self.pagination
+        if isinstance(pages, OffsetPages | NumberedPages) and pages.last_page == "count" and self.count is None:
+            raise ValueError("`pagination.last_page: count` needs a `count`: where the body says how many there are")
+        return self
+
 
 class DetailConfig(_Strict):
     """How one record is fetched.

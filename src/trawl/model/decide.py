@@ -114,7 +114,7 @@ def _checked(prior: Prior, answer: Answer, rules: Rules, digest: bytes | None = 
     label = answer.label or prior.label
     validators = (etag, last_modified) != (prior.etag, prior.last_modified)
     path = answer.locator or prior.locator
-    moved = digest is not None or validators or prior.event or label != prior.label or path != prior.locator
+    moved = digest is not None or validators or prior.event or label != prior.stored_label or path != prior.locator
     full: dict[str, Any] = (
         {
             "label": label,

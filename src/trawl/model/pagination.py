@@ -207,9 +207,9 @@ class Walk:
 
     def _settle(self, page: Page) -> None:
         expected = self._doubts[0].expected
-        if expected is None and page.items:
-            raise TornListing("a page answers 404, and the one behind it has items")
-        if expected is not None and not self._same(page, expected):
+        if expected is None:
+            raise TornListing("a page answers 404, and the one behind it does not")
+        if not self._same(page, expected):
             raise TornListing("the list changed while it was read: a page is another one when asked for again")
         self._next_doubt()
 
@@ -338,7 +338,7 @@ class _Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
-    """A page to ask for as a proof, and what it must be: as it was, or (None) nothing."""
+    """A page to ask for as a proof, and what it must be: as it was, or (None) not there."""
 
     request: PageRequest
     expected: Page | None

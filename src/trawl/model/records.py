@@ -58,6 +58,8 @@ class Prior:
         version: how many versions its content has had; 0 if it was never fetched.
         order: the deploy (epoch seconds or microseconds) of the content that is stored.
         body: the document itself, where the list already holds it (a list-only endpoint).
+        label: what this run's list calls it, else the lake.
+        stored_label: what the lake calls it.
 
     """
 
@@ -84,6 +86,7 @@ class Prior:
     refused_at: datetime | None
     failures: int
     body: Body | None = None
+    stored_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ COMPLETE: dict[str, tuple[ListApi, str]] = {
     "the page past the last is the first": (ListApi(style="page", past="first"), described("{kind: page}")),
     "the page past the last answers 404": (ListApi(style="page", past="404"), described("{kind: page}")),
     "the same, after a full page": (ListApi(past="404", cap=50), described("{kind: offset}")),
-    "the same, with a count": (
+    "the same 404, with a count": (
         ListApi(past="404", cap=50, counts="total"),
         described("{kind: offset}", "count: count"),
     ),
@@ -192,7 +192,7 @@ TORN: dict[str, tuple[ListApi, str, str]] = {
     "404 in the middle of the list": (
         ListApi(cap=50, before=lambda api, _: Answer({}, 404) if "offset=100" in api.asked[-1] else None),
         described("{kind: offset, limit: 50}"),
-        "answers 404, and the one behind it has items|answered 404",
+        "answers 404, and the one behind it does not",
     ),
     "a flag that no page has": (
         ListApi(style="cursor"),

@@ -155,12 +155,14 @@ def test_another_kind_starts_afresh() -> None:
     assert (found.list.pagination.kind, found.contract.fields) == ("page", {})
     same = endpoint({"list": {"pagination": {"kind": "offset", "limit_param": "n"}}}, defaults)
     assert same.list is not None
-    assert same.list.pagination.model_dump() == {
-        "kind": "offset",
-        "limit": 7,
-        "limit_param": "n",
-        "offset_param": "offset",
-    }
+    assert same.list.pagination.model_dump(exclude_unset=True) == {"kind": "offset", "limit": 7, "limit_param": "n"}
+
+
+def test_a_list_that_ends_by_its_count_needs_one() -> None:
+    pagination = {"kind": "offset", "last_page": "count"}
+    with pytest.raises(ValueError, match="needs a `count`"):
+        endpoint({"list": {"pagination": pagination}})
+    assert endpoint({"list": {"pagination": pagination, "count": "total"}}).list is not None
 
 
 def test_a_child_does_not_inherit_the_list() -> None:

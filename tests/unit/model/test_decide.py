@@ -67,7 +67,8 @@ def after(row: Row, prior: Prior = NEW) -> Prior:
     """What the next plan knows of a record, as it reads the log: thin rows leave the content as it was."""
     kept = CONTENT if row.version is None else set()
     known = {f.name: getattr(row, f.name) for f in fields(Prior) if hasattr(row, f.name) and f.name not in kept}
-    return replace(prior, **known, event=Event.NONE, floor=row.valid_from)
+    label = prior.stored_label if row.version is None else row.label
+    return replace(prior, **known, event=Event.NONE, floor=row.valid_from, stored_label=label)
 
 
 def is_thin(row: Row) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trawl.model.values import dig, each, format_duration, parse_duration
+from trawl.model.values import dig, each, format_duration, parse_duration, parts, path_of
 
 CENTURY = timedelta(days=36_525)
 
@@ -83,6 +83,27 @@ def test_dig_goes_through_objects_and_lists() -> None:
     assert dig(value, "") is value
     assert dig(value, "a.0.b") is None
     assert dig(value, "a.-1.0") == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("", ()),
+        ("a.b", ("a", "b")),
+        (r"@odata\.nextLink", ("@odata.nextLink",)),
+        (r"a.b\.c.0", ("a", "b.c", "0")),
+        (r"a\\.b", ("a\\", "b")),
+        ("a.", ("a", "")),
+    ],
+)
+def test_a_backslash_makes_a_dot_part_of_a_name(path: str, fields: tuple[str, ...]) -> None:
+    assert parts(path) == fields
+    assert path_of(fields) == path
+
+
+@given(st.lists(st.text(max_size=4), max_size=4).filter(lambda fields: fields != [""]))
+def test_every_name_can_be_written_as_a_path(fields: list[str]) -> None:
+    assert list(parts(path_of(fields))) == fields
 
 
 @pytest.mark.parametrize("path", ["b", "a.2", "a.-3", "a.x", "a.--1", "a.²", "a.0.b.c", "a.", "a.9" + "9" * 5_000])

@@ -132,5 +132,5 @@ def standing(snapshot: Snapshot | None, endpoint: str, key: str) -> tuple[Prior,
             f"SELECT payload FROM {own} WHERE kind = '{Kind.PAYLOAD}' AND run = {literal(row['payload_run'])}"
         ).fetchone()
     known = {field.name: row[field.name] for field in fields(Prior) if field.name in row}
-    prior = Prior(**known, event=Event.NONE, floor=row["valid_from"])
+    prior = Prior(**known, event=Event.NONE, floor=row["valid_from"], stored_label=row["label"])
     return prior, None if stored is None else stored[0]

@@ -223,7 +223,8 @@ class Planner:
                    coalesce(d.locator, c.locator) AS locator, d.event, coalesce(d.state, 'present') AS state,
                    CASE WHEN d.event = '' THEN d.valid_from ELSE greatest(d.valid_from, {literal(self._now)}) END AS floor,
                    coalesce(d.version, 0) AS version, d.source_version, d.source_order, d.missing_since, d.refused_at,
-                   coalesce(d.failures, 0) AS failures, d.bytes, {content}, d.body
+                   coalesce(d.failures, 0) AS failures, d.bytes, {content}, d.body,
+                   c.label AS stored_label
             FROM due d LEFT JOIN {self._rows} c
               ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from AND c.version IS NOT NULL
             ORDER BY d.slice
