@@ -11,7 +11,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FrameType
 from typing import Any, TypeVar
@@ -22,16 +22,21 @@ _Result = TypeVar("_Result")
 _watched = threading.Event()
 _terminated = threading.Event()
 _farewell = "interrupted"
+_cancel: Callable[[], object] | None = None
 
 
 def watch(farewell: str) -> None:
-    """From now on SIGTERM does what Ctrl-C does, and if nobody heeds it the process ends. Called once, by its own entry."""
+    """From now on SIGTERM ends the process as Ctrl-C does, and if nobody heeds either it ends all the same.
+
+    Called once, by the process' own entry. A process that was started with Ctrl-C ignored (`trawl run ... &` in a script)
+    goes on ignoring that, and that alone.
+    """
     global _farewell  # noqa: PLW0603
     _farewell = farewell
     listening, woken = socket.socketpair()
     woken.setblocking(False)
     signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
-    signal.signal(signal.SIGTERM, _like_ctrl_c)
+    signal.signal(signal.SIGTERM, _terminate)
     _watched.set()
     threading.Thread(target=_listen, args=(listening, woken), name="trawl-interrupts", daemon=True).start()
 
@@ -42,8 +47,11 @@ def exit_code() -> int:
 
 
 async def ending_soon(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """The work. Once it is cancelled (so an event loop passes on Ctrl-C), it and its threads have not for ever to end."""
-    task = asyncio.ensure_future(work)
+    """The work. Once it is cancelled (by Ctrl-C or SIGTERM), it and its threads have not for ever to end."""
+    global _cancel  # noqa: PLW0603
+    task, loop, own = asyncio.ensure_future(work), asyncio.get_running_loop(), asyncio.current_task()
+    assert own is not None
+    _cancel = lambda: loop.call_soon_threadsafe(own.cancel)  # noqa: E731
     try:
         await asyncio.wait([task])
     except asyncio.CancelledError:
@@ -51,12 +59,22 @@ async def ending_soon(work: Coroutine[Any, Any, _Result]) -> _Result:
             threading.Thread(target=_end, name="trawl-end", daemon=True).start()
         task.cancel()
         await asyncio.wait([task])
-    return task.result()
+    finally:
+        _cancel = None
+    try:
+        return task.result()
+    except asyncio.CancelledError:
+        if _terminated.is_set():  # of Ctrl-C the loop itself makes this
+            raise KeyboardInterrupt from None
+        raise
 
 
-def _like_ctrl_c(_number: int, _: FrameType | None) -> None:
+def _terminate(_number: int, _: FrameType | None) -> None:
+    """What SIGTERM does, without SIGINT, which may be ignored."""
     _terminated.set()
-    signal.raise_signal(signal.SIGINT)
+    if _cancel is None:
+        raise KeyboardInterrupt
+    _cancel()
 
 
 def _listen(listening: socket.socket, _woken: socket.socket) -> None:

@@ -12,6 +12,7 @@ from trawl.model.canonical import parse
 from trawl.model.classify import Action, remaining_age
 from trawl.model.config import SourceConfig
 from trawl.model.decide import Rules, settle, unfetched
+from trawl.model.documents import read_json
 from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable, TrawlError
 from trawl.model.keys import fields_of, fill, path_told, scalar
 from trawl.model.more import page_told
@@ -219,9 +220,8 @@ class _Work:
 def read_document(source: SourceConfig, endpoint: str, key: str, path: str | None, response: Response) -> Answer:
     """The document in an answer. Raises BrokenBody where it is none, or against the endpoint's contract."""
     config = source.endpoints[endpoint]
-    if response.headers.get("content-type", "").startswith("text/html"):
-        raise BrokenBody("not JSON: the answer is an HTML page")
-    value = parse(response.body)
+    found = read_json(response.body, response.headers.get("content-type", ""))
+    value = found.value
     config.contract.check(value, key)
     if config.parent is not None and (sign := page_told(value, response.headers.get("link", ""), "")) is not None:
         raise BrokenBody(f"the document goes on, and a child cannot be a list of several pages yet: {sign.says}")
@@ -229,7 +229,7 @@ def read_document(source: SourceConfig, endpoint: str, key: str, path: str | Non
     validators = validators_of(response.headers, response.at)
     return Answer(
         response.at,
-        response.body,
+        found.text,
         value,
         label=scalar(value, config.label) if config.label else None,
         locator=path,

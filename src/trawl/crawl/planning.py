@@ -21,9 +21,9 @@ from trawl.lake import (
     SourceLake,
     Token,
 )
-from trawl.model.canonical import parse
 from trawl.model.classify import Action
 from trawl.model.config import SourceConfig, VersionToken
+from trawl.model.documents import read_json
 from trawl.model.errors import BrokenBody, ConfigurationError, Retriable, Skippable
 from trawl.model.keys import scalar
 from trawl.model.version import order_of
@@ -249,7 +249,7 @@ async def read_token(client: Client, config: VersionToken) -> Seen:
     response = await client.get(config.path)
     if response.action is not Action.OK:
         raise BrokenBody(f"it answers {response.status}")
-    document = parse(response.body)
+    document = read_json(response.body, response.headers.get("content-type", "")).value
     value = scalar(document, config.field)
     if value is None:
         raise BrokenBody(f"it has no {config.field!r}")

@@ -1,9 +1,15 @@
 """One table that says what an answer means, and how long to wait where it asks for that."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from http import HTTPStatus
+
+_RESETS = ("ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset", "x-ratelimit-reset-after")
+_RESET = re.compile(r"\b(?:t|reset)\s*=\s*(\d+)")
+_EPOCH = 10**9  # what is more counts from 1970, what is less from now
 
 
 class Action(StrEnum):
@@ -74,6 +80,32 @@ def retry_after(value: str | None, now: datetime, limit: timedelta) -> timedelta
     return min(wait, limit) if wait > timedelta(0) else None
 
 
+def wait_asked(headers: Mapping[str, str], status: int, now: datetime, limit: timedelta) -> timedelta | None:
+    """How long an answer that refuses asks to be left alone, at most `limit`; None where it does not say.
+
+    Retry-After says it for every refusal. Where a 429 has none, the end of the rate limit's window does: `RateLimit` and
+    `RateLimit-Reset` (IETF drafts, seconds), `X-RateLimit-Reset` and its like (seconds, or an instant as epoch seconds).
+    """
+    if (
+        wait := retry_after(headers.get("retry-after"), now, limit)
+    ) is not None or status != HTTPStatus.TOO_MANY_REQUESTS:
+        return wait
+    found = [_window(match[1], now) for match in _RESET.finditer(headers.get("ratelimit", ""))]
+    found += [_window(headers[name].strip(), now) for name in _RESETS if name in headers]
+    waits = [wait for wait in found if wait is not None and wait > timedelta(0)]
+    return min(max(waits), limit) if waits else None
+
+
+def _window(text: str, now: datetime) -> timedelta | None:
+    """The time until an instant in epoch seconds or milliseconds, or so many seconds: no window lasts for years."""
+    seconds = _seconds(text.partition(".")[0], most=10**13)
+    if seconds is None:
+        return None
+    if seconds >= _EPOCH * 1000:
+        seconds //= 1000
+    return timedelta(seconds=seconds) if seconds < _EPOCH else datetime.fromtimestamp(seconds, UTC) - now
+
+
 def remaining_age(headers: Mapping[str, str]) -> timedelta | None:
     """How long caches may go on giving this same answer: its max-age (shared caches first) less its Age."""
     ages = {}
@@ -87,9 +119,9 @@ def remaining_age(headers: Mapping[str, str]) -> timedelta | None:
     return timedelta(seconds=max(0, lifetime - (_seconds(headers.get("age", "").strip()) or 0)))
 
 
-def _seconds(text: str) -> int | None:
+def _seconds(text: str, most: int = 10**9) -> int | None:
     """Whole seconds, at most 31 years: what is added to an instant must stay one."""
     if not (text.isascii() and text.isdigit()):
         return None
     digits = text.lstrip("0")
-    return int(digits or "0") if len(digits) < 10 else 10**9
+    return min(int(digits[: len(str(most)) + 1] or "0"), most)

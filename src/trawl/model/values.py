@@ -16,7 +16,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _PART = re.compile(r"(?:^|(?<=\.))(?:\\[\\.]|[^.])*(?:$|(?=\.))")
 _ESCAPED = re.compile(r"\\([\\.])")
 _TO_ESCAPE = re.compile(r"[\\.]")
-_INDEX = re.compile(r"-?[0-9]{1,18}")
+INDEX = re.compile(r"-?[0-9]{1,18}")
 _MISSING = object()
 
 
@@ -76,7 +76,7 @@ def dig(value: Any, path: str) -> Any:
     for part in parts(path):
         if isinstance(value, dict):
             found = value.get(part, _MISSING)
-        elif isinstance(value, list) and _INDEX.fullmatch(part) and -len(value) <= int(part) < len(value):
+        elif isinstance(value, list) and INDEX.fullmatch(part) and -len(value) <= int(part) < len(value):
             found = value[int(part)]
         else:
             found = _MISSING

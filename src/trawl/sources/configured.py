@@ -9,15 +9,18 @@ from typing import Any, ClassVar, Self
 
 from multidict import CIMultiDict
 
-from trawl.model.canonical import parse, text
+from trawl.model.canonical import text
 from trawl.model.classify import Action
 from trawl.model.config import SourceConfig
+from trawl.model.documents import read_json
 from trawl.model.errors import BrokenBody, ConfigurationError, Skippable, TornListing
 from trawl.model.filenames import safe_name
 from trawl.model.keys import fields_of, fill
 from trawl.model.names import config_block_name, public_calls_name
 from trawl.model.pagination import Walk, first_page, read_page
+from trawl.model.slices import item_texts
 from trawl.model.validators import Validators
+from trawl.model.values import parts
 from trawl.transport import Client, Response
 from trawl.transport.auth import SecretLoader, read_secret
 
@@ -100,12 +103,17 @@ class YamlCrawler:
                 yield Batch([], response=response)
                 return
             try:
-                page = read_page(parse(response.body), config, response.headers.get("link", ""))
+                found = read_json(response.body, response.headers.get("content-type", ""))
+                page = read_page(found.value, config, response.headers.get("link", ""))
                 counts = walk.take(page)
             except (BrokenBody, TornListing) as error:
                 raise TornListing(f"{error.message}; {came(response)}", remedy=error.remedy) from None
             if counts:
-                yield Batch(page.items, page.count, response, None, walk.note, walk.proved)
+                texts = item_texts(found.text, parts(config.items)) if self._is_list_only(endpoint) else None
+                yield Batch(page.items, page.count, response, texts, walk.note, walk.proved)
+
+    def _is_list_only(self, endpoint: str) -> bool:
+        return self._config.endpoints[endpoint].detail is None
 
     def _mark(self, endpoint: str, item: Any) -> str:
         """What tells an item of a list from the others: its key, or what it is."""

@@ -14,15 +14,15 @@ from functools import cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
-from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import stamina
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
-from trawl.model.classify import Action, classify, retry_after
+from trawl.model.classify import Action, classify, wait_asked
 from trawl.model.config import Credentials, Requests, SourceConfig
 from trawl.model.errors import (
     BodyTooLarge,
@@ -37,6 +37,17 @@ from trawl.model.errors import (
 from .auth import Credential, read_secret
 from .hosts import Rate, base_url_of, pace_of
 from .pacing import Clock, CoolDown, Pacer, utc_now
+from .wire import (
+    DECODED,
+    LONGEST_HEADER,
+    Connector,
+    Disconnected,
+    StaleConnection,
+    decoded,
+    never_twice,
+    received,
+    told,
+)
 
 _MAX_REDIRECTS = 5
 _DOTS = re.compile(r"/(?:%2e|\.)*%2e(?:%2e|\.)*(?=[/?#]|$)", re.IGNORECASE)
@@ -213,7 +224,7 @@ class Client:
             if not url.startswith("/") and not _ABSOLUTE.match(url):
                 return _checked(f"{self.base_url}/{url}")
             own, base = urlsplit(self.source.base_url), urlsplit(self.base_url)
-            parts = urlsplit(urljoin(self.source.base_url, url))
+            parts = _lifted(_lifted(urlsplit(urljoin(self.source.base_url, url)), own), base)
             if _origin(parts) == _origin(own):
                 below = parts.path == own.path or parts.path.startswith(own.path + "/")
                 path = base.path + parts.path[len(own.path) :] if below else parts.path
@@ -232,32 +243,44 @@ class Client:
             target = response.headers.get("location")
             if not target:
                 raise RedirectRefused(f"{url}: {response.status} without a Location: refused")
-            url, params = self.locate(_joined(url, target)), None
+            url, params = with_query(url, params, self.locate(_joined(url, target))), None
         raise RedirectRefused(f"more than {_MAX_REDIRECTS} redirects, last to {url}")
 
     async def _once(self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]) -> Response:
-        limits = self.source.requests
         async with self._slots:
-            await self._turn()
-            if self.spent:
-                raise BudgetSpent(f"the budget of {self.budget} requests is spent")
-            self.traffic.requests += 1
             try:
-                address, signed = self._signed(_address(url, params), headers)
-                async with self._session.get(
-                    address, headers=signed, allow_redirects=False, proxy=self._proxy
-                ) as answer:
-                    self._answered = True
-                    wait = await self._heed(answer)
-                    body = await _read(answer, limits)
-            except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-                raise RedirectRefused(f"{url} is no address that can be asked: refused") from None
-            except (aiohttp.ClientError, OSError, ValueError) as error:
-                if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-                    raise Retriable(f"{url}: no complete answer in {limits.timeout * _SLOWEST}") from None
-                raise Retriable(self._hidden(f"{url}: {_told(error)}")) from None
+                answer, body, wait = await self._ask(url, params, headers)
+            except StaleConnection:
+                # The server had closed a connection that was kept open, just as the request went out: no failure of its.
+                self.traffic.retries += 1
+                answer, body, wait = await self._ask(url, params, headers)
         self.traffic.bytes += len(body)
         return self._judge(url, answer, body, wait)
+
+    async def _ask(
+        self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]
+    ) -> tuple[aiohttp.ClientResponse, bytes, timedelta | None]:
+        """One request over the wire, once its turn has come: the answer, its body, and the wait that it asks for."""
+        limits = self.source.requests
+        await self._turn()
+        if self.spent:
+            raise BudgetSpent(f"the budget of {self.budget} requests is spent")
+        self.traffic.requests += 1
+        try:
+            address, signed = self._signed(_address(url, params), headers)
+            async with self._session.get(address, headers=signed, allow_redirects=False, proxy=self._proxy) as answer:
+                self._answered = True
+                wait = await self._heed(answer)
+                return answer, await _read(answer, limits), wait
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            raise RedirectRefused(f"{url} is no address that can be asked: refused") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
+                raise Retriable(f"{url}: no complete answer in {limits.timeout * _SLOWEST}") from None
+            # What is no answer that can be read is one all the same: the host is there.
+            self._answered = self._answered or isinstance(error, aiohttp.ClientResponseError)
+            fault = StaleConnection if isinstance(error, Disconnected) and error.reused else Retriable
+            raise fault(self._hidden(f"{url}: {told(error)}")) from None
 
     def _signed(self, address: URL, headers: dict[str, str]) -> tuple[URL, dict[str, str]]:
         return (address, headers) if self._credential is None else self._credential.sign(address, headers)
@@ -265,9 +288,9 @@ class Client:
     def _hidden(self, text: str) -> str:
         return text if self._credential is None else self._credential.hide(text)
 
-    def _clean(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+    def _clean(self, headers: MultiMapping[str]) -> Mapping[str, str]:
         """An answer's headers without the secret: they are shown, kept in quarantine, and lead on to other addresses."""
-        credential = self._credential
+        headers, credential = received(headers), self._credential
         if credential is None:
             return headers
         clean = {"location": credential.unsigned, "link": credential.unsigned} | dict.fromkeys(_READ, str)
@@ -285,7 +308,7 @@ class Client:
         """Begin the cool-down that an answer asks for, before its body has come; how long it is."""
         if classify(answer.status) not in {Action.RETRY, Action.LATER}:
             return None
-        wait = retry_after(answer.headers.get("retry-after"), self.clock(), self.source.requests.max_retry_after)
+        wait = wait_asked(answer.headers, answer.status, self.clock(), self.source.requests.max_retry_after)
         if wait is not None or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             await self.cool_down.start(wait or timedelta(seconds=1))
         return wait
@@ -304,13 +327,6 @@ class Client:
         return Response(answer.status, action, self._clean(answer.headers), body, now)
 
 
-def _told(error: Exception) -> str:
-    """What went wrong, in the words of the system where it was that."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"no connection: {error.os_error.strerror or error.os_error}"
-    return f"{type(error).__name__}: {error}"
-
-
 @cache
 def _tls() -> ssl.SSLContext:
     """The system's certificates, read once: that takes 30 ms."""
@@ -322,23 +338,15 @@ def _session(source: SourceConfig, connections: int, *, secure: bool) -> aiohttp
     headers.update(source.headers)
     limit = source.requests.timeout.total_seconds()
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, ssl=_tls() if secure else True, keepalive_timeout=30),
+        connector=Connector(limit=connections, ssl=_tls() if secure else True, keepalive_timeout=30),
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=limit * _SLOWEST, sock_connect=limit, sock_read=limit),
         # No cookies: an API that sets them must not be able to tell one run's requests from another's.
         cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=(_never_twice,),
+        middlewares=(never_twice,),
+        max_line_size=LONGEST_HEADER,
+        max_field_size=LONGEST_HEADER,
     )
-
-
-async def _never_twice(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from asking again, at once and past pace and budget, where a connection was cut."""
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise  # not asked again
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientPayloadError(str(error)) from error
 
 
 def user_agent(source: SourceConfig) -> str:
@@ -354,7 +362,9 @@ def proxy_for(url: str) -> URL | None:
     Raises ConfigurationError for one that cannot be used.
     """
     parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
+    known = getproxies()
+    named = next((name for name in (parts.scheme, "all") if known.get(name)), "")
+    proxy = known.get(named)
     if not proxy or proxy_bypass(parts.hostname or ""):
         return None
     try:
@@ -364,8 +374,8 @@ def proxy_for(url: str) -> URL | None:
         usable = False
     if not usable:
         raise ConfigurationError(
-            f"the proxy for {parts.scheme} in the environment is no http(s) address",
-            remedy=f"correct {parts.scheme}_proxy, or name {parts.hostname} in no_proxy",
+            f"the proxy that {named}_proxy in the environment names is no http(s) address",
+            remedy=f"name an http(s) proxy in {named}_proxy, or {parts.hostname} in no_proxy",
         )
     return found
 
@@ -375,11 +385,42 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
+def _lifted(parts: SplitResult, origin: SplitResult) -> SplitResult:
+    """The address by https, where the origin is asked by that and the address differs in nothing but the scheme.
+
+    Many an API behind a proxy writes its links so. Nothing is ever lowered to http.
+    """
+    ports = (parts.port or 80, origin.port or 443)
+    same = parts.hostname == origin.hostname and (ports == (80, 443) or ports[0] == ports[1])
+    if (parts.scheme, origin.scheme) != ("http", "https") or not same or "@" in parts.netloc:
+        return parts
+    return parts._replace(scheme="https", netloc=origin.netloc)
+
+
 def _joined(url: str, target: str) -> str:
     try:
         return urljoin(url, target)
     except ValueError:
         raise RedirectRefused(f"{target} is no address: refused") from None
+
+
+def with_query(url: str, params: Mapping[str, str | int] | None, target: str) -> str:
+    """Where a redirect leads, with the query that was sent.
+
+    Frameworks that add a slash at the end of a path forget the query: it is sent again. Raises RedirectRefused where the
+    target changes it, or leads elsewhere without it: what comes from there is no answer to what was asked.
+    """
+    before, after = urlsplit(url), urlsplit(target)
+    sent = parse_qsl(before.query, keep_blank_values=True) + [
+        (name, str(value)) for name, value in (params or {}).items()
+    ]
+    kept = parse_qsl(after.query, keep_blank_values=True)
+    if set(sent) <= set(kept):
+        return target
+    if not kept and before.path.rstrip("/") == after.path.rstrip("/"):
+        return urlunsplit(after._replace(query=urlencode(sent)))
+    lost = urlencode([pair for pair in sent if pair not in kept])
+    raise RedirectRefused(f"{url} redirects to {target}, which lacks what was asked for ({lost}): refused")
 
 
 def _checked(url: str) -> str:
@@ -399,6 +440,7 @@ def _address(url: str, params: Mapping[str, str | int] | None) -> URL:
 
 async def _read(answer: aiohttp.ClientResponse, limits: Requests) -> bytes:
     """The decompressed body, at most `max_bytes` of it."""
+    encoding = answer.headers.get("content-encoding", "").strip().lower()
     declared = answer.headers.get("content-length", "")
     chunks: list[bytes] = []
     size = int(declared) if declared.isdigit() else 0
@@ -411,7 +453,8 @@ async def _read(answer: aiohttp.ClientResponse, limits: Requests) -> bytes:
             chunks.append(chunk)
     if size > limits.max_bytes:
         raise BodyTooLarge(f"the body is larger than {limits.max_bytes} bytes (`requests.max_bytes`)")
-    return b"".join(chunks)
+    body = b"".join(chunks)
+    return body if encoding in DECODED else decoded(body, encoding, limits.max_bytes)
 
 
 def _wait_of(error: Exception) -> bool | float | timedelta:

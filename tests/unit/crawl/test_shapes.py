@@ -72,7 +72,7 @@ def test_a_list_only_endpoint_is_historised_page_by_page(tmp_path: Path) -> None
         ("2", "cy", "missing"),
         ("3", "di", "present"),
     ]
-    assert rows[0]["payload"] == '{"id":0,"name":"ann"}'
+    assert rows[0]["payload"] == '{"id": 0, "name": "ann"}'
     assert answers.asked == ["users", "users?after=0"] * 2
 
 

@@ -540,6 +540,8 @@ OWN, BASE = "https://api.example.com/v2", "http://127.0.0.1:8000/mirror"
         ("https://api.example.com/v2?offset=20", f"{BASE}?offset=20"),
         ("/v2/things/1/", f"{BASE}/things/1/"),
         ("//api.example.com/v2/things/1/", f"{BASE}/things/1/"),
+        ("http://api.example.com/v2/things/1/", f"{BASE}/things/1/"),
+        ("http://api.example.com:443/v2/things/1/", f"{BASE}/things/1/"),
         ("https://api.example.com/v20/x", "http://127.0.0.1:8000/v20/x"),
         ("/media/x.json", "http://127.0.0.1:8000/media/x.json"),
         (f"{BASE}/things/1/", f"{BASE}/things/1/"),
@@ -550,13 +552,31 @@ def test_the_sources_own_addresses_are_moved_to_the_base(url: str, there: str) -
     assert client_of(BASE, own=OWN).locate(url) == there
 
 
+@pytest.mark.parametrize(
+    ("base", "url", "there"),
+    [
+        ("https://h/v1", "http://h/v1/x?page=2", "https://h/v1/x?page=2"),
+        ("https://h:8443/v1", "http://h:8443/v1/x", "https://h:8443/v1/x"),
+        ("http://h/v1", "https://h/v1/x", None),
+        ("https://h/v1", "http://h:8080/v1/x", None),
+        ("https://h/v1", "http://user@h/v1/x", None),
+    ],
+)
+def test_a_link_is_lifted_to_the_origins_scheme_and_never_lowered(base: str, url: str, there: str | None) -> None:
+    if there is not None:
+        assert client_of(base).locate(url) == there
+        return
+    with pytest.raises(RedirectRefused, match="refused"):
+        client_of(base).locate(url)
+
+
 @pytest.mark.parametrize("base", [OWN, BASE])
 @pytest.mark.parametrize(
     "url",
     [
         "https://example.com/v2/x",
         "https://api.example.com.evil/v2/x",
-        "http://api.example.com/v2/x",
+        "http://api.example.com:8080/v2/x",
         "//evil/v2/x",
     ]
     + [

@@ -9,7 +9,8 @@ from typing import Any, cast
 from trawl.crawl.faults import fault_of
 from trawl.model.classify import Action
 from trawl.model.config import EndpointConfig, SourceConfig, VersionToken
-from trawl.model.errors import Retriable, Skippable, TrawlError
+from trawl.model.documents import html_page, read_json
+from trawl.model.errors import BrokenBody, Retriable, Skippable, TrawlError
 from trawl.sources import SourceCrawler, YamlCrawler
 from trawl.transport import Client, Response
 
@@ -97,9 +98,9 @@ class Asker:
         elif response.action is not Action.OK:
             remedy = f"see what it says at that address; it comes from `base_url` and `{setting}`"
             self.problem(f"the API answers {response.status}", remedy)
-        elif response.headers.get("content-type", "").startswith("text/html"):
+        elif (page := _no_json(response)) is not None:
             self.problem(
-                "not JSON: the answer is an HTML page",
+                f"not JSON: the answer is {page}",
                 f"correct `base_url` or `{setting}`: many APIs lie below a path of their own, such as /api/v2",
             )
         else:
@@ -144,6 +145,19 @@ class _Watched:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.client, name)
+
+
+def _no_json(response: Response) -> str | None:
+    """The HTML page that came in the place of a document."""
+    kind = response.headers.get("content-type", "")
+    page = html_page(response.body, kind)
+    if page is None:
+        return None
+    try:
+        read_json(response.body, kind)
+    except BrokenBody:
+        return page
+    return None
 
 
 def _names(token: VersionToken | None) -> list[str]:

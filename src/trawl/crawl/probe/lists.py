@@ -4,8 +4,8 @@ from functools import partial
 from typing import Any
 
 from trawl.crawl.listing import Columns, closing, verify_counts
-from trawl.model.canonical import parse
 from trawl.model.describe import fields_text
+from trawl.model.documents import read_json
 from trawl.model.errors import BrokenBody, ConfigurationError, TornListing
 from trawl.model.pagination import Walk, first_page, read_page
 
@@ -32,7 +32,7 @@ async def explain_list(work: Asker) -> list[tuple[str, str | None, Any]] | None:
     if response is None or not work.usable(response, "list.path"):
         return None
     try:
-        value = parse(response.body)
+        value = read_json(response.body, response.headers.get("content-type", "")).value
     except BrokenBody as error:
         work.problem(error.message, f"`list.path` {NO_JSON}")
         return None

@@ -14,6 +14,7 @@ from trawl.model.config import EndpointConfig
 from trawl.model.decide import Rules, settle
 from trawl.model.describe import fields_text
 from trawl.model.diff import diff
+from trawl.model.documents import Document, read_json
 from trawl.model.errors import BrokenBody, ConfigurationError
 from trawl.model.keys import fields_of, fill, scalar
 from trawl.model.records import Event, Prior, Result, State
@@ -147,7 +148,7 @@ async def _below_parent(work: Asker, key: str) -> tuple[str | None, str]:
     if response is None or not work.usable(response, f"endpoints.{parent}.detail.path"):
         return None, ""
     try:
-        value = parse(response.body)
+        value = _json(response).value
     except BrokenBody as error:
         work.problem(error.message, f"the parent's record must be JSON (`endpoints.{parent}`)")
         return None, ""
@@ -175,7 +176,7 @@ async def _listed(work: Asker, wanted: str, prior: Prior, stored: str | None, kn
 def _judge(work: Asker, prior: Prior, stored: str | None, response: Response, path: str | None) -> None:
     """What the document holds, against contract, key, label and lake."""
     try:
-        value = parse(response.body)
+        value = _json(response).value
     except BrokenBody as error:
         work.problem(error.message, f"`detail.path` {NO_JSON}")
         return
@@ -184,12 +185,12 @@ def _judge(work: Asker, prior: Prior, stored: str | None, response: Response, pa
         work.found.notes.append(f"the API also answers to the label {prior.key!r}; the record's key is {own}")
         prior = replace(prior, key=own)
     key = prior.key
-    marks = fingerprint(parse(response.body), work.config.unordered_paths)
+    marks = fingerprint(_json(response).value, work.config.unordered_paths)
     facts = RecordFacts(
         key,
         scalar(value, work.config.label) if work.config.label else None,
         list(contract.findings(value, key)),
-        byte_hash(response.body).hex(),
+        byte_hash(_json(response).text).hex(),
         marks.canonical.hex(),
         marks.semantic.hex(),
         _unordered(value, work.config),
@@ -223,6 +224,10 @@ def _called_by_label(work: Asker, prior: Prior, value: Any) -> str | None:
     named = scalar(value, label) if label else None
     asked_by_label = prior.event == Event.NEW and own != prior.key and (named or "").lower() == prior.key.lower()
     return own if asked_by_label else None
+
+
+def _json(response: Response) -> Document:
+    return read_json(response.body, response.headers.get("content-type", ""))
 
 
 def _unknown(endpoint: str, key: str, label: str | None = None) -> Prior:

@@ -1,0 +1,78 @@
+"""A body as JSON text in UTF-8: whatever charset it came in, and whatever its content type calls it."""
+
+import codecs
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .canonical import parse
+from .errors import BrokenBody
+
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s\"';,]+)", re.IGNORECASE)
+_PLAIN = frozenset({"utf-8", "ascii"})
+_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_TITLE = re.compile(rb"<title[^>]*>(.{0,200}?)</title", re.IGNORECASE | re.DOTALL)
+_START = 4096  # bytes in which a page says what it is
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON document: its text as received (in UTF-8), and its value."""
+
+    text: bytes
+    value: Any
+
+
+def read_json(body: bytes, content_type: str = "") -> Document:
+    """The document in a body; what the body says counts, not what it is called.
+
+    Raises BrokenBody with the reason: what does not decode, is no JSON, or is an HTML page.
+    """
+    text = utf8(body, content_type)
+    try:
+        return Document(text, parse(text))
+    except BrokenBody:
+        if (page := html_page(body, content_type)) is None:
+            raise
+        raise BrokenBody(f"not JSON: the answer is {page}") from None
+
+
+def utf8(body: bytes, content_type: str = "") -> bytes:
+    """A body in UTF-8: the same object where it is that already, or says nothing else. Raises BrokenBody."""
+    charset = _charset(body, content_type)
+    if charset is None:
+        return body
+    try:
+        name = codecs.lookup(charset).name
+        if name in _PLAIN:
+            return body
+        if name in {"utf-16", "utf-32"}:
+            name = json.detect_encoding(body)
+        return body.decode(name).removeprefix("\ufeff").encode()
+    except LookupError:
+        raise BrokenBody(f"its charset {charset[:40]!r} is none that is known") from None
+    except ValueError as error:
+        raise BrokenBody(f"it does not decode as {charset}: {error}") from None
+
+
+def html_page(body: bytes, content_type: str = "") -> str | None:
+    """`an HTML page ("Sign in")` where a body that is no JSON is one."""
+    start = body[:_START].lstrip().lower()
+    if not (
+        content_type.lower().startswith(("text/html", "application/xhtml"))
+        or start.startswith((b"<!doctype", b"<html"))
+    ):
+        return None
+    title = _TITLE.search(body[:_START])
+    shown = "" if title is None else " ".join(title[1].decode(errors="replace").split())[:80]
+    return f'an HTML page ("{shown}")' if shown else "an HTML page"
+
+
+def _charset(body: bytes, content_type: str) -> str | None:
+    """The charset that is declared, or that the first bytes show (JSON begins with ASCII)."""
+    if (declared := _CHARSET.search(content_type)) is not None:
+        return declared[1]
+    if body.startswith(_MARKS) or b"\0" in body[:4]:
+        return json.detect_encoding(body)
+    return None
