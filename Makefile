@@ -24,7 +24,7 @@ demo: setup ## Crawl a stand-in of PokeAPI, let a day pass, and see what changed
 	$(BIN)/python examples/demo.py
 
 test: setup ## Run the tests: fast, offline, deterministic
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist loadgroup
 
 lint: setup ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

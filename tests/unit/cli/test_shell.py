@@ -3,9 +3,11 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -91,8 +93,6 @@ def test_what_is_no_terminal_gets_no_colour_and_the_talk_goes_to_stderr(world: W
 
 @pytest.mark.parametrize("command", ["run", "plan", "try", "check"])
 def test_ctrl_c_ends_a_command_that_waits_for_the_api(command: str, tmp_path: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never answers
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/api/v2"
         words = {"run": ["pokeapi"], "plan": ["pokeapi"], "try": ["pokeapi", "pokemon"], "check": ["pokeapi", "--live"]}
@@ -159,6 +159,43 @@ def test_ctrl_c_ends_a_query_that_never_would(form: str, tmp_path: Path) -> None
         process.kill()
     assert process.returncode == 130
     assert "interrupted" in said
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("command", ["run", "query"])
+def test_sigterm_ends_a_process_that_was_started_with_ctrl_c_ignored(command: str, loop: str, tmp_path: Path) -> None:
+    (tmp_path / "things").mkdir()
+    (tmp_path / "uvloop.py").write_text("raise ImportError")
+    environment = os.environ | {"NO_COLOR": "1"} | ({"PYTHONPATH": str(tmp_path)} if loop == "asyncio" else {})
+    with ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/api/v2"
+        words = {
+            "run": ["pokeapi", "--base-url", url],
+            "query": ["SELECT count(*) FROM range(1000000000000) t(i) WHERE i % 7 = 3"],
+        }
+        process = subprocess.Popen(
+            ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *TRAWL, command, *words[command], "--lake", str(tmp_path)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        try:
+            if command == "run":
+                silent.settimeout(60)
+                stack.enter_context(silent.accept()[0])
+            while command == "query" and process.poll() is None and _processor_time(process.pid) < 2.5:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=10)
+        finally:
+            process.kill()
+    assert time.monotonic() - began < 5
+    assert process.returncode == 143, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
 
 
 def _processor_time(pid: int) -> float:
