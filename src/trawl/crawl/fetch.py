@@ -15,7 +15,7 @@ from trawl.model.decide import Rules, settle, unfetched
 from trawl.model.documents import read_json
 from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable, TrawlError
 from trawl.model.keys import fields_of, fill, path_told, scalar
-from trawl.model.more import page_told
+from trawl.model.more import continued
 from trawl.model.records import Answer, Failure, Op, Prior, Refusal, Settled
 from trawl.model.validators import validators_of
 from trawl.sources import Item, SourceCrawler
@@ -223,7 +223,7 @@ def read_document(source: SourceConfig, endpoint: str, key: str, path: str | Non
     found = read_json(response.body, response.headers.get("content-type", ""))
     value = found.value
     config.contract.check(value, key)
-    if config.parent is not None and (sign := page_told(value, response.headers.get("link", ""), "")) is not None:
+    if config.parent is not None and (sign := continued(value, response.headers.get("link", ""))) is not None:
         raise BrokenBody(f"the document goes on, and a child cannot be a list of several pages yet: {sign.says}")
     version, order = version_of(source.version_token, response.headers)
     validators = validators_of(response.headers, response.at)

@@ -44,6 +44,12 @@ _COUNTS = frozenset(
     ]
 )
 _PAGES = frozenset(["totalpages", "pagecount", "numpages", "lastpage"])
+_AROUND = frozenset(  # what else stands around the items of a page
+    [
+        *("prev", "previous", "first", "last", "self", "links", "meta", "paging", "pagination", "page", "pageinfo"),
+        *("perpage", "pagesize", "limit", "offset", "size", "object", "kind", "type", "status", "success"),
+    ]
+)
 _DEPTH = 3  # `meta.pagination.links.next` is as deep as any API was seen to go
 
 
@@ -71,6 +77,15 @@ def page_told(body: Any, link: str, items: str, ignore: Collection[str] = ()) ->
     if HEADER not in ignore and (sign := _in_header(link)) is not None:
         return sign
     return next(_signs(body, items, ignore, _page_sign), None)
+
+
+def continued(body: Any, link: str) -> Sign | None:
+    """Where a document that should be one answer is a page of several: by its header, or as nothing but a page."""
+    if (sign := _in_header(link)) is not None or not isinstance(body, dict):
+        return sign
+    names = {_plain(name) for name, value in body.items() if not isinstance(value, list)}
+    is_page = len(names) == len(body) - 1 and names <= _NEXT | _FLAGS | _COUNTS | _PAGES | _AROUND
+    return page_told(body, "", "") if is_page else None
 
 
 def figure_told(body: Any, items: str, came: int, ignore: Collection[str] = ()) -> Sign | None:
@@ -104,7 +119,7 @@ def _signs(
     ignored = {parts(path) for path in ignore}
     own = parts(items)
     for path, value in _fields(body, (), own, _DEPTH + len(own)):
-        name = "".join(filter(str.isalnum, path[-1])).lower()
+        name = _plain(path[-1])
         if (found := sign(path, name, value)) is not None and parts(found.where) not in ignored:
             yield found
 
@@ -144,6 +159,11 @@ def _page_named(value: Any) -> tuple[str, str] | None:
     if isinstance(value, dict):
         return next(((n, value[n]) for n in ("href", "url") if isinstance(value.get(n), str) and value[n]), None)
     return None
+
+
+def _plain(name: str) -> str:
+    """A field's name as APIs agree on it: `@odata.nextLink` and `next_link` without their dress."""
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _quoted(path: str) -> str:

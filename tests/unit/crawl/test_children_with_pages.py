@@ -1,5 +1,6 @@
 """A child's document is one answer: one that goes on elsewhere is not taken for the whole."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.crawling import ask, run
 from tests.listing_api import Answer, serving
+from trawl.crawl import Report
 from trawl.sources import parse_source
 
 SOURCE = parse_source(
@@ -21,6 +23,29 @@ endpoints:
 )
 
 
+def crawled(lake: Path, second: Answer) -> Report:
+    """Two posts, of which the second one's comments are answered so."""
+
+    class Api:
+        async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                return
+            path = scope["path"].removeprefix("/api/v2/")
+            whole = {"posts": [{"id": 1}, {"id": 2}], "posts/1": {"id": 1}, "posts/2": {"id": 2}}
+            answer = second if path == "posts/2/comments" else Answer(whole.get(path, [1, 2, 3]))
+            headers = [(name.encode(), value.encode()) for name, value in answer.headers]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": json.dumps(answer.body).encode()})
+
+    with serving(Api()) as url:
+        return run(lake, url, SOURCE)
+
+
+def test_a_document_that_merely_has_a_field_called_next_is_whole(tmp_path: Path) -> None:
+    second = Answer({"id": 2, "replies": [1], "next": "/posts/3/comments"})
+    assert crawled(tmp_path, second).endpoints["comments"].new == 2
+
+
 @pytest.mark.parametrize(
     ("second", "said"),
     [
@@ -30,21 +55,7 @@ endpoints:
     ],
 )
 def test_a_document_with_further_pages_goes_to_quarantine(tmp_path: Path, second: Answer, said: str) -> None:
-    class Api:
-        async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
-            if scope["type"] != "http":
-                return
-            path = scope["path"].removeprefix("/api/v2/")
-            whole = {"posts": [{"id": 1}, {"id": 2}], "posts/1": {"id": 1}, "posts/2": {"id": 2}}
-            answer = second if path == "posts/2/comments" else Answer(whole.get(path, [1, 2, 3]))
-            import json
-
-            headers = [(name.encode(), value.encode()) for name, value in answer.headers]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": json.dumps(answer.body).encode()})
-
-    with serving(Api()) as url:
-        report = run(tmp_path, url, SOURCE)
+    report = crawled(tmp_path, second)
     assert (report.endpoints["comments"].new, report.endpoints["comments"].quarantined) == (1, 1)
     (row,) = ask(tmp_path, "FROM things.quarantine")
     assert (row["endpoint"], row["key"]) == ("comments", "2")
