@@ -48,7 +48,7 @@ def query() -> Iterator[Callable[[str], list[Json]]]:
         }
 
         def ask(sql: str) -> list[Json]:
-            command = [trawl, "query", sql, "--lake", "s3://trawl-lake", "--format", "json"]
+            command = [trawl, "query", sql, "--lake", "s3://trawl-lake", "--format", "jsonl"]
             done = subprocess.run(command, env=env, capture_output=True, check=False)
             assert done.returncode == 0, done.stderr.decode()
             return [orjson.loads(line) for line in done.stdout.splitlines()]

@@ -12,6 +12,7 @@ import trawl
 from trawl.model.errors import ConfigurationError, TrawlError
 
 from . import interrupts
+from .text import visible
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 _ISSUES = "https://github.com/trawl-crawler/trawl/issues"
@@ -57,7 +58,7 @@ _options = Group("Options", sort_key=len(_groups))
 for _flag in ("--help", "--version"):
     app[_flag].group = _options
 
-errors = Console(stderr=True, soft_wrap=True, highlight=False)
+errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def main() -> None:
@@ -136,10 +137,10 @@ def load_commands() -> None:
 
 def _print(error: TrawlError) -> None:
     errors.print("[bold red]error:[/] ", end="")
-    errors.print(error.message, markup=False)
+    errors.print(visible(error.message, lines=True), markup=False)
     if error.remedy:
         errors.print("  fix: ", style="bold", end="")
-        errors.print(error.remedy, markup=False)
+        errors.print(visible(error.remedy, lines=True), markup=False)
 
 
 def _print_fault(error: Exception) -> None:

@@ -8,7 +8,6 @@ from itertools import islice
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.markup import escape
 
 from trawl.lake import Lake
 from trawl.lake.reading.finding import check_endpoints
@@ -29,9 +28,9 @@ from .common import (
     out,
     parse_time,
     print_json,
-    shorten,
 )
 from .differences import show_differences
+from .text import shorten, verbatim
 
 _DIFFERENCES = 8  # of one record
 _AT_ONCE = 128  # records whose documents are compared together
@@ -110,7 +109,7 @@ def changes(
             out.print(f"\n[bold {_STYLES.get(change, '')}]{change}[/]" if change in _STYLES else f"\n[bold]{change}[/]")
         before = change
         shown[change] += 1
-        out.print(f"  {row['endpoint']} {escape(row['key'])} {_label(row)}".rstrip())
+        out.print(f"  {row['endpoint']} {verbatim(row['key'])} {_label(row)}".rstrip())
         show_differences(differences or [], limit=_DIFFERENCES, indent="    ")
     _more(counts, shown, before)
 
@@ -150,8 +149,8 @@ def _more(counts: dict[str, dict[str, int]], shown: dict[str, int], change: str 
 
 
 def _label(row: dict[str, Any]) -> str:
-    label = escape(row["label"] or "")
-    return f"{escape(row['old_label'] or '')} -> {label}" if row["change"] == "renamed" else label
+    label = verbatim(row["label"] or "")
+    return f"{verbatim(row['old_label'] or '')} -> {label}" if row["change"] == "renamed" else label
 
 
 def _with_differences(

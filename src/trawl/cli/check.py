@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 
-from rich.markup import escape
-
 from trawl.crawl import count_of, examine
 from trawl.model.config import SourceConfig
 from trawl.model.errors import ConfigurationError
@@ -13,6 +11,7 @@ from trawl.model.values import format_duration
 from trawl.sources import SourceCrawler, get_crawler, source_names
 
 from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, print_marked, run_async
+from .text import verbatim
 
 _MARKS = {Level.OK: "[green]ok     [/]", Level.WARNING: "[yellow]warning[/]", Level.WRONG: "[red]wrong  [/]"}
 
@@ -96,10 +95,10 @@ def _described(config: SourceConfig) -> Health:
 
 
 def _show(finding: Health) -> None:
-    text = f"[bold]{escape(finding.area)}[/] {escape(finding.subject)}: {escape(finding.message)}"
+    text = f"[bold]{verbatim(finding.area)}[/] {verbatim(finding.subject)}: {verbatim(finding.message)}"
     print_marked(_MARKS[finding.level], text)
     if finding.remedy:
-        print_marked(" " * len("warning"), f"[bold]do:[/] {escape(finding.remedy)}")
+        print_marked(" " * len("warning"), f"[bold]do:[/] {verbatim(finding.remedy)}")
 
 
 def _count(number: int) -> str:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.padding import Padding
 from rich.prompt import Confirm
 from rich.table import Table
@@ -21,6 +20,7 @@ from trawl.model.errors import ConfigurationError
 from trawl.model.values import parse_duration
 
 from .interrupts import ending_soon
+from .text import verbatim
 
 LakeOption = Annotated[
     str | None,
@@ -39,8 +39,9 @@ AsOfOption = Annotated[
 
 _Result = TypeVar("_Result")
 
-out = Console(highlight=False, soft_wrap=True)
-talk = Console(stderr=True, highlight=False, soft_wrap=True)
+# No emoji: what looks like the code of one (`:x:`) is text of somebody's.
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+talk = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
@@ -103,9 +104,9 @@ def table(columns: list[str], rows: list[list[Any]], *, title: str | None = None
     found = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        found.add_column(escape(column), justify="right" if numeric else "left", no_wrap=True)
+        found.add_column(verbatim(column), justify="right" if numeric else "left", no_wrap=True)
     for row in rows:
-        found.add_row(*(escape(_text(value)) for value in row))
+        found.add_row(*(verbatim(_text(value)) for value in row))
     if not out.is_terminal:
         out.width = max(out.width, out.measure(found, options=out.options.update(max_width=100_000)).maximum)
     if out.measure(found, options=out.options.update(max_width=100_000)).maximum <= out.width:
@@ -115,7 +116,7 @@ def table(columns: list[str], rows: list[list[Any]], *, title: str | None = None
     blocks.add_column(overflow="fold")
     for row in rows:
         for column, value in zip(columns, row, strict=True):
-            blocks.add_row(escape(column), escape(_text(value)))
+            blocks.add_row(verbatim(column), verbatim(_text(value)))
         blocks.add_row("", "")
     return blocks
 
@@ -125,13 +126,13 @@ def print_facts(facts: list[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in facts), default=0)
     if not out.is_terminal:
         for name, text in facts:
-            out.print(f"  {escape(name.ljust(width))}  {text}")
+            out.print(f"  {verbatim(name.ljust(width))}  {text}")
         return
     rows = Table.grid(padding=(0, 2, 0, 0))
     rows.add_column(style="dim", no_wrap=True)
     rows.add_column(overflow="fold")
     for name, text in facts:
-        rows.add_row(escape(name), text)
+        rows.add_row(verbatim(name), text)
     out.print(Padding(rows, (0, 0, 0, 2), expand=False), soft_wrap=False)
 
 
@@ -145,11 +146,6 @@ def print_marked(mark: str, text: str) -> None:
     row.add_column(overflow="fold")
     row.add_row(mark, text)
     out.print(row, soft_wrap=False)
-
-
-def shorten(text: str, width: int) -> str:
-    """A text of at most so many characters."""
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _text(value: Any) -> str:

@@ -4,11 +4,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.markup import escape
-
 from trawl.model.diff import Difference
 
-from .common import line_width, out, shorten
+from .common import line_width, out
+from .text import shorten, verbatim
 
 _MARKS = {"added": "[green]+", "removed": "[red]-", "changed": "[yellow]~", "reordered": "[dim]="}
 _LEAST = 24  # characters of a value, however long its path is
@@ -29,7 +28,7 @@ def show_differences(differences: Sequence[Difference], *, limit: int, indent: s
                 text = f"{old} -> {_value(item.new, room - len(old) - len(' -> '))}"
             case _:
                 text = "another order"
-        out.print(f"{indent}{_MARKS[item.kind]} {escape(item.path)}[/]: {escape(text)}")
+        out.print(f"{indent}{_MARKS[item.kind]} {verbatim(item.path)}[/]: {verbatim(text)}")
     if len(differences) > limit:
         out.print(f"{indent}[dim]and {len(differences) - limit:,} more differences[/]")
 

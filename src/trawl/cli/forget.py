@@ -4,13 +4,13 @@ from dataclasses import asdict
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.markup import escape
 
 from trawl.crawl import Forgotten, count_of
 from trawl.crawl import forget as forget_record
 from trawl.model.errors import ConfigurationError
 
 from .common import Flag, JsonOption, LakeOption, confirm, open_lake, out, print_json
+from .text import verbatim
 
 
 def forget(
@@ -73,7 +73,7 @@ def forget(
 def _show(source: str, found: Forgotten) -> None:
     own, *children = found.endpoints
     also = f" (with its records in {', '.join(children)})" if children else ""
-    out.print(f"[bold]{source}/{own}[/] {escape(found.key)}{also}:")
+    out.print(f"[bold]{source}/{own}[/] {verbatim(found.key)}{also}:")
     out.print(
         f"  {count_of(found.rows, 'row')} in {count_of(found.files, 'file')} of the log, which are written anew without; "
         f"{count_of(found.loose, 'file')} that no commit names; {count_of(found.answers, 'quarantined answer')}"

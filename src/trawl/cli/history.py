@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.markup import escape
 
 from trawl.lake.reading.history import events, payloads, versions
 from trawl.model.canonical import parse
@@ -12,6 +11,7 @@ from trawl.model.diff import diff
 
 from .common import JsonOption, LakeOption, open_lake, out, print_json
 from .differences import show_differences
+from .text import verbatim
 
 _SHOWN = 40  # differences of one version
 
@@ -52,7 +52,7 @@ def history(
         return
     shown = happened[-limit:] if limit > 0 else happened
     label = next((event["label"] for event in reversed(happened) if event["label"]), None)
-    out.print(f"[bold]{source} {endpoint} {escape(key)}[/]" + (f" {escape(label)}" if label else ""))
+    out.print(f"[bold]{source} {endpoint} {verbatim(key)}[/]" + (f" {verbatim(label)}" if label else ""))
     if len(shown) < len(happened):
         out.print(f"[dim]{len(happened) - len(shown):,} earlier events: --limit 0 shows all[/]")
     wanted = {
@@ -78,7 +78,7 @@ def _story(event: dict[str, Any]) -> str:
         case "created":
             return "[green]created[/]"
         case "renamed":
-            return f"[cyan]renamed[/] {escape(str(event['old_label']))} -> {escape(str(event['label']))}"
+            return f"[cyan]renamed[/] {verbatim(str(event['old_label']))} -> {verbatim(str(event['label']))}"
         case "reordered":
             return "reordered: only lists whose order means nothing"
         case "missing":
@@ -94,7 +94,7 @@ def _story(event: dict[str, Any]) -> str:
             return "[green]revived[/]: back in the list"
         case _:
             reason = (event["reason"] or "").removeprefix("quarantine: ")
-            return f"[red]{change}[/]: {escape(reason)}"
+            return f"[red]{change}[/]: {verbatim(reason)}"
 
 
 def _time(moment: datetime) -> str:

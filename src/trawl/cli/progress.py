@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trawl.crawl import Progress as ProgressProtocol
 from trawl.crawl import Quiet
 from trawl.model.records import Result
+
+from .text import verbatim
 
 _EVERY = 10.0  # seconds between plain lines
 
@@ -24,7 +25,7 @@ def progress_for(source: str, *, quiet: bool = False) -> Iterator[ProgressProtoc
     if quiet:
         yield Quiet()
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     if not sys.stderr.isatty():
         yield Plain(console, source)
         return
@@ -50,10 +51,10 @@ class _Counting:
         self.started = time.monotonic()
 
     def say(self, message: str) -> None:
-        self.console.print(f"[dim]{self.source}:[/] {escape(message)}")
+        self.console.print(f"[dim]{self.source}:[/] {verbatim(message)}")
 
     def warn(self, message: str) -> None:
-        self.console.print(f"[dim]{self.source}:[/] [yellow]{escape(message)}[/]")
+        self.console.print(f"[dim]{self.source}:[/] [yellow]{verbatim(message)}[/]")
 
     def begin(self, total: int) -> None:
         self.total, self.done, self.started = total, 0, time.monotonic()
@@ -111,7 +112,7 @@ class Bar:
 
     def __init__(self, what: str, *, quiet: bool = False) -> None:
         columns = (TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True, highlight=False)
+        console = Console(stderr=True, highlight=False, emoji=False)
         self._bar = Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty())
         self._task = self._bar.add_task(what, total=None)
 

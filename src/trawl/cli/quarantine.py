@@ -5,14 +5,14 @@ import sys
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from rich.markup import escape
 
 from trawl.crawl import Verdict, count_of, find_quarantined
 from trawl.crawl import replay as replay_answers
 from trawl.model.errors import ConfigurationError
 from trawl.sources import get_crawler
 
-from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, shorten, table
+from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, table
+from .text import shorten, verbatim, visible
 
 quarantine = App(
     name="quarantine",
@@ -111,14 +111,16 @@ def show(
         facts = {"label": row["label"], "open": row["open"], "run": row["run"]}
         print_json(json.loads(content) | facts)
         return
-    out.print(f"[bold]{kept.endpoint}/{escape(kept.key)}[/] {escape(row['label'] or '')} [dim](run {row['run']})[/]")
-    out.print(f"[bold]reason[/] {escape(kept.reason)}" + ("" if row["open"] else " [dim](read well since)[/]"))
+    out.print(
+        f"[bold]{kept.endpoint}/{verbatim(kept.key)}[/] {verbatim(row['label'] or '')} [dim](run {row['run']})[/]"
+    )
+    out.print(f"[bold]reason[/] {verbatim(kept.reason)}" + ("" if row["open"] else " [dim](read well since)[/]"))
     out.print(f"[bold]at[/]     {kept.at:%Y-%m-%d %H:%M:%S} UTC")
     out.print(f"[bold]status[/] {kept.status}")
     for name, value in kept.headers.items():
-        out.print(f"[dim]{escape(name)}:[/] {escape(value)}")
+        out.print(f"[dim]{verbatim(name)}:[/] {verbatim(value)}")
     out.print()
-    out.print(kept.body.decode(errors="backslashreplace"), markup=False)
+    out.print(visible(kept.body.decode(errors="backslashreplace"), lines=True), markup=False)
 
 
 @quarantine.command

@@ -7,7 +7,8 @@ import orjson
 
 from trawl.lake import Result
 
-from .common import AsOfOption, LakeOption, open_lake, out, parse_time, shorten, table
+from .common import AsOfOption, LakeOption, open_lake, out, parse_time, table
+from .text import shorten
 
 _SHOWN = 200  # rows of a table on a terminal
 _WIDTH = 100  # characters of a value in a table
@@ -19,7 +20,7 @@ def query(
     *,
     lake: LakeOption = None,
     as_of: AsOfOption = None,
-    format: Literal["table", "json", "csv", "parquet"] = "table",
+    format: Literal["table", "json", "jsonl", "csv", "parquet"] = "table",
 ) -> None:
     """Ask the lake in SQL (DuckDB's). Each source has the views records, versions, changes, runs and quarantine.
 
@@ -33,20 +34,32 @@ def query(
     sql
         One SELECT.
     format
-        `json` prints one object per line; `parquet` goes to standard output, so redirect it.
+        `json` prints one array, `jsonl` one object per line; `parquet` goes to standard output, so redirect it.
     """
     result = open_lake(lake).query(sql, as_of=parse_time(as_of, "--as-of"))
     match format:
         case "table":
             _print(result)
         case "json":
-            for row in result.rows():
-                sys.stdout.buffer.write(orjson.dumps(row, default=_plain, option=orjson.OPT_APPEND_NEWLINE))
-            sys.stdout.buffer.flush()
+            _write_rows(result, before=b"[", between=b",\n", after=b"]\n")
+        case "jsonl":
+            _write_rows(result, end=b"\n")
         case "csv":
             result.write_csv(sys.stdout.buffer)
         case "parquet":
             result.write_parquet(sys.stdout.buffer)
+
+
+def _write_rows(
+    result: Result, *, before: bytes = b"", between: bytes = b"", end: bytes = b"", after: bytes = b""
+) -> None:
+    """The rows as they come. What fails half-way leaves an array open, so that nobody takes it for all of it."""
+    sink = sys.stdout.buffer
+    sink.write(before)
+    for number, row in enumerate(result.rows()):
+        sink.write((between if number else b"") + orjson.dumps(row, default=_plain) + end)
+    sink.write(after)
+    sink.flush()
 
 
 def _print(result: Result) -> None:

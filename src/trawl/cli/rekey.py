@@ -1,12 +1,11 @@
 """`trawl rekey`: new keys for stored records, after the key policy has changed."""
 
-from rich.markup import escape
-
 from trawl.crawl import count_of
 from trawl.crawl import rekey as rekey_source
 from trawl.sources import get_crawler
 
 from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json
+from .text import verbatim
 
 
 def rekey(
@@ -46,7 +45,7 @@ def rekey(
         also = f" (and so do {', '.join(result.children)})" if result.children else ""
         out.print(f"[bold]{name}[/]: {result.moved:,} of {count_of(result.records, 'record')} {verb} another key{also}")
         for old, new in result.examples.items():
-            out.print(f"  {escape(old)} -> {escape(new)}")
+            out.print(f"  {verbatim(old)} -> {verbatim(new)}")
         if result.dropped:
             out.print(f"  {count_of(result.dropped, 'record')} without content: the next run lists them anew")
     if forgotten:

@@ -5,7 +5,6 @@ from dataclasses import fields
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.markup import escape
 
 from trawl.crawl import CrawlOptions, EndpointReport, Report, count_of, crawl
 from trawl.model.errors import ConfigurationError
@@ -25,6 +24,7 @@ from .common import (
     table,
 )
 from .progress import progress_for
+from .text import one_line, verbatim
 
 
 def run(
@@ -113,7 +113,7 @@ def show(report: Report) -> None:
         if counts.notes or counts.held or any(getattr(counts, c) for c in columns if c not in {"listed", "unchanged"})
     }
     rows = [
-        [name, *(getattr(counts, column) for column in columns), "; ".join(counts.notes)]
+        [name, *(getattr(counts, column) for column in columns), "; ".join(map(one_line, counts.notes))]
         for name, counts in news.items()
     ]
     if rows:
@@ -132,7 +132,7 @@ def show(report: Report) -> None:
         f"[dim](run {report.run_id})[/]"
     )
     if report.note:
-        out.print(f"note: {escape(report.note)}")
+        out.print(f"note: {verbatim(one_line(report.note))}")
     for name, runs in report.unread.items():
         since = (
             "the lake has nothing of it" if report.endpoints[name].never_read else f"{count_of(runs, 'run')} in a row"

@@ -1,12 +1,11 @@
 """`trawl sources`: what can be crawled by name."""
 
-from rich.markup import escape
-
 from trawl.model.config import SourceConfig
 from trawl.model.errors import ConfigurationError
 from trawl.sources import load_source, source_names
 
 from .common import JsonOption, out, print_json, table
+from .text import verbatim
 
 
 def sources(*, json_output: JsonOption = False) -> None:
@@ -39,4 +38,4 @@ def sources(*, json_output: JsonOption = False) -> None:
     rows = [[c.name, c.title, c.base_url, len(c.endpoints), f"{c.rate.requests_per_second:g}/s"] for c in configs]
     out.print(table(["name", "title", "base_url", "endpoints", "rate"], rows))
     for fault in broken.values():
-        out.print(f"[yellow]broken:[/] {escape(str(fault))}")
+        out.print(f"[yellow]broken:[/] {verbatim(str(fault))}")

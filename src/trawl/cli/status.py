@@ -3,12 +3,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.markup import escape
-
 from trawl.crawl import count_of, pending_holds
 from trawl.lake import Lake
 
 from .common import JsonOption, LakeOption, open_lake, out, print_json, table
+from .text import one_line, verbatim
 
 
 def status(
@@ -27,7 +26,7 @@ def status(
     if json_output:
         print_json({"lake": found.url, "sources": facts})
         return
-    out.print(f"lake [bold]{found.url}[/]")
+    out.print(f"lake [bold]{verbatim(found.url)}[/]")
     for name, fact in facts.items():
         _show(name, fact)
 
@@ -60,26 +59,28 @@ def _show(name: str, fact: dict[str, Any]) -> None:
     records = ", ".join(f"{number:,} {state}" for state, number in fact["records"].items()) or "no records yet"
     out.print(f"\n[bold]{name}[/]: {records}; {fact['files'] or 0} files in the log")
     if fact["source_version"]:
-        out.print(f"  version {fact['source_version']}")
+        out.print(f"  version {verbatim(fact['source_version'])}")
     for endpoint, reason in fact["held"].items():
         out.print(
-            f"  [yellow]held[/] {endpoint}: {reason} (trawl run {name} --accept {endpoint}, or --reject {endpoint})"
+            f"  [yellow]held[/] {endpoint}: {verbatim(reason)} (trawl run {name} --accept {endpoint}, or --reject {endpoint})"
         )
     for endpoint, unread in fact["unread"].items():
         times = count_of(unread["runs"], "run")
-        out.print(f"  [red]degraded[/] the list of {endpoint} could not be read in {times}: {escape(unread['reason'])}")
+        out.print(
+            f"  [red]degraded[/] the list of {endpoint} could not be read in {times}: {verbatim(one_line(unread['reason']))}"
+        )
     for run in fact["unfinished"]:
         out.print(f"  [yellow]unfinished[/] run {run}: the next run of the same wishes goes on with it")
     if fact["quarantined"]:
         out.print(f'  [yellow]quarantined[/] {fact["quarantined"]:,} (trawl query "FROM {name}.quarantine WHERE open")')
     if fact["writing"]:
-        out.print(f"  [green]writing now:[/] {fact['writing']}")
+        out.print(f"  [green]writing now:[/] {verbatim(fact['writing'])}")
     if fact["runs"]:
         columns = ["run", "mode", "status", "started", "seconds", "requests"]
         out.print(table(columns, [_run_row(run) for run in fact["runs"]]))
     for run in fact["runs"]:
         if run["note"]:
-            out.print(f"[dim]{run['run_id']}:[/] {escape(run['note'].splitlines()[0])}")
+            out.print(f"[dim]{run['run_id']}:[/] {verbatim(one_line(run['note']))}")
 
 
 def _run_row(run: dict[str, Any]) -> list[Any]:

@@ -4,14 +4,14 @@ import os
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.markup import escape
 
 from trawl.crawl import CrawlOptions, Probe, count_of, probe
 from trawl.crawl.probe import Asked, ListFacts, RecordFacts
 from trawl.sources import get_crawler
 
-from .common import JsonOption, LakeOption, line_width, open_lake, out, print_facts, print_json, run_async, shorten
+from .common import JsonOption, LakeOption, line_width, open_lake, out, print_facts, print_json, run_async
 from .differences import show_differences
+from .text import shorten, verbatim
 
 _DIFFERENCES = 12
 _GOOD = {"ok", "not modified"}
@@ -62,31 +62,31 @@ def _show(found: Probe) -> None:
     for asked in found.requests:
         _show_request(asked)
     for note in found.notes:
-        out.print(f"[dim]note:[/] {escape(note)}")
+        out.print(f"[dim]note:[/] {verbatim(note)}")
     if found.listing is not None:
         _show_list(found.listing)
     if found.record is not None:
         _show_record(found.record)
     for problem in found.problems:
-        out.print(f"[bold red]problem:[/] {escape(problem.message)}")
-        out.print(f"  [bold]change:[/] {escape(problem.remedy)}")
+        out.print(f"[bold red]problem:[/] {verbatim(problem.message)}")
+        out.print(f"  [bold]change:[/] {verbatim(problem.remedy)}")
     if found.ok:
         out.print("[bold green]ok:[/] a crawl can use this")
 
 
 def _show_request(asked: Asked) -> None:
-    out.print(f"[bold]GET {escape(asked.url)}[/]")
+    out.print(f"[bold]GET {verbatim(asked.url)}[/]")
     facts: list[tuple[str, str]] = []
-    facts.append(("why", escape(asked.why)))
+    facts.append(("why", verbatim(asked.why)))
     colour = "green" if asked.action in _GOOD else "red"
     if asked.status is None:
-        facts.append(("answer", f"[red]{escape(asked.meaning)}[/]"))
+        facts.append(("answer", f"[red]{verbatim(asked.meaning)}[/]"))
     else:
         size = f"{asked.seconds * 1000:.0f} ms, {count_of(asked.bytes, 'byte')}"
         facts.append(("answer", f"[{colour}]{asked.status} {asked.action}[/] [dim]({size})[/]: {asked.meaning}"))
     for name, value in asked.headers.items():
         hint = _hint(name)
-        facts.append((name, escape(value) + (f" [dim]({hint})[/]" if hint else "")))
+        facts.append((name, verbatim(value) + (f" [dim]({hint})[/]" if hint else "")))
     print_facts(facts)
 
 
@@ -109,31 +109,31 @@ def _show_list(listing: ListFacts) -> None:
     counted = "" if listing.count is None else f" of {listing.count:,} that the API counts"
     facts.append(("items", f"{listing.items:,}{counted}"))
     mark = "[green]verified[/]" if listing.verified else "[yellow]not verified[/]"
-    facts.append(("listing", f"{mark}: {escape(listing.note)}" if listing.note else mark))
+    facts.append(("listing", f"{mark}: {verbatim(listing.note)}" if listing.note else mark))
     facts.append(("snapshot", "one answer, so one moment" if listing.complete else "[yellow]several answers[/]"))
     for index, (key, label) in enumerate(listing.keys):
-        facts.append(("" if index else "first keys", escape(key) + (f" [dim]{escape(label)}[/]" if label else "")))
+        facts.append(("" if index else "first keys", verbatim(key) + (f" [dim]{verbatim(label)}[/]" if label else "")))
     print_facts(facts)
 
 
 def _show_record(record: RecordFacts) -> None:
-    out.print(f"[bold]record {escape(record.key)}[/]" + (f" {escape(record.label)}" if record.label else ""))
+    out.print(f"[bold]record {verbatim(record.key)}[/]" + (f" {verbatim(record.label)}" if record.label else ""))
     facts: list[tuple[str, str]] = []
     for index, finding in enumerate(record.contract):
         mark = "[green]ok[/]" if finding.ok else "[red]broken[/]"
-        where = escape(finding.path) or "the document"
-        found = "missing" if finding.found is None else escape(finding.found)
-        wanted = "" if finding.ok else f", not {escape(finding.wanted)}"
-        found = escape(finding.wanted) if finding.ok and finding.wanted.startswith("the key ") else found
+        where = verbatim(finding.path) or "the document"
+        found = "missing" if finding.found is None else verbatim(finding.found)
+        wanted = "" if finding.ok else f", not {verbatim(finding.wanted)}"
+        found = verbatim(finding.wanted) if finding.ok and finding.wanted.startswith("the key ") else found
         facts.append(("" if index else "contract", f"{mark} {where} is {found}{wanted}"))
     hashes = {"bytes": record.byte_hash, "canonical": record.canonical_hash, "semantic": record.semantic_hash}
     facts.append(("hashes", ", ".join(f"{name} {digest[:12]}" for name, digest in hashes.items())))
     lists = ", ".join(f"{path} {number:,}" for path, number in record.unordered.items())
     none = "[dim]none of the declared lists stands here[/]"
-    facts.append(("unordered", escape(shorten(lists, 4 * line_width())) if lists else none))
+    facts.append(("unordered", verbatim(shorten(lists, 4 * line_width())) if lists else none))
     if record.version:
         facts.append(("lake", f"version {record.version}, {record.state}"))
     if record.verdict:
-        facts.append(("verdict", f"[bold]{record.verdict}[/]: {escape(record.meaning)}"))
+        facts.append(("verdict", f"[bold]{record.verdict}[/]: {verbatim(record.meaning)}"))
     print_facts(facts)
     show_differences(record.differences, limit=_DIFFERENCES)

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -124,9 +124,14 @@ class NothingNew:
     endpoints: dict[str, dict[str, Any]]
 
 
+class NoToken(Skippable):
+    """The API does not have the document that would hold its version token."""
+
+
 async def make_plan(context: Context, client: Client) -> Plan | NothingNew:
     """Decide what this run does and store it."""
-    token = await _ask_token(context, client)
+    token, facts = await _ask_token(context, client)
+    context = replace(context, facts=facts)
     known = still_good(await asyncio.to_thread(context.lake.listings, context.snapshot), context.reading)
     planner = Planner(context.snapshot, context.started_at, _forgotten(context.facts))
     try:
@@ -161,7 +166,7 @@ class Preview:
 
 async def preview(context: Context, client: Client) -> Preview:
     """Decide as a refresh would, and write nothing."""
-    token = await _ask_token(context, client)
+    token, _ = await _ask_token(context, client)
     known = still_good(await asyncio.to_thread(context.lake.listings, context.snapshot), context.reading)
     planner = Planner(context.snapshot, context.started_at, _forgotten(context.facts))
     try:
@@ -219,20 +224,33 @@ def _unfit(plan: Plan, wanted: str, news: int, now: datetime) -> str | None:
     return None
 
 
-async def _ask_token(context: Context, client: Client) -> Seen | None:
-    """Ask the version token. An older deploy than the known one is not believed; an unreadable answer is no token."""
-    config = context.source.version_token
+async def _ask_token(context: Context, client: Client) -> tuple[Seen | None, dict[str, Any]]:
+    """Ask the version token, and note whether the API has one: that it has none is said once, not in every run.
+
+    An older deploy than the known one is not believed; an unreadable answer is no token.
+    """
+    config, facts = context.source.version_token, context.facts
     if config is None:
-        return None
+        return None, facts
+    try:
+        return await _token_now(context, client, config), {n: fact for n, fact in facts.items() if n != "no_token"}
+    except NoToken as error:
+        if facts.get("no_token") != config.path:
+            context.progress.say(
+                f"the API has no version token at {config.path} ({error.message}): goes on without one"
+            )
+        return None, facts | {"no_token": config.path}
+    except (Retriable, Skippable) as error:
+        context.progress.warn(f"the version token {config.path} tells nothing: {error.message}")
+        return None, facts
+
+
+async def _token_now(context: Context, client: Client, config: VersionToken) -> Seen:
     stored = context.facts.get("token")
     known = (
         None if stored is None else Seen(stored["value"], stored["order"], datetime.fromisoformat(stored["first_seen"]))
     )
-    try:
-        seen = await read_token(client, config)
-    except (Retriable, Skippable) as error:
-        context.progress.warn(f"the version token {config.path} tells nothing: {error.message}")
-        return None
+    seen = await read_token(client, config)
     if known is not None and seen.value == known.value:
         return known
     if known is not None and _is_older(seen.order, known.order) and not context.options.allow_rollback:
@@ -245,8 +263,10 @@ async def _ask_token(context: Context, client: Client) -> Seen | None:
 
 
 async def read_token(client: Client, config: VersionToken) -> Seen:
-    """The version token as the API says it now. Raises Retriable or Skippable where it says none."""
+    """The version token as the API says it now. Raises NoToken where it has none, Retriable or Skippable where none came."""
     response = await client.get(config.path)
+    if response.action is Action.GONE:
+        raise NoToken(f"it answers {response.status}")
     if response.action is not Action.OK:
         raise BrokenBody(f"it answers {response.status}")
     document = read_json(response.body, response.headers.get("content-type", "")).value

@@ -4,13 +4,14 @@ import codecs
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .canonical import parse
 from .errors import BrokenBody
 
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s\"';,]+)", re.IGNORECASE)
-_PLAIN = frozenset({"utf-8", "ascii"})
+_PLAIN = frozenset({"utf-8", "utf-8-sig", "ascii"})
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _TITLE = re.compile(rb"<title[^>]*>(.{0,200}?)</title", re.IGNORECASE | re.DOTALL)
 _START = 4096  # bytes in which a page says what it is
@@ -40,13 +41,11 @@ def read_json(body: bytes, content_type: str = "") -> Document:
 
 def utf8(body: bytes, content_type: str = "") -> bytes:
     """A body in UTF-8: the same object where it is that already, or says nothing else. Raises BrokenBody."""
-    charset = _charset(body, content_type)
-    if charset is None:
+    charset = declared(content_type) or _shown(body)
+    if charset in _PLAIN:
         return body
     try:
         name = codecs.lookup(charset).name
-        if name in _PLAIN:
-            return body
         if name in {"utf-16", "utf-32"}:
             name = json.detect_encoding(body)
         return body.decode(name).removeprefix("\ufeff").encode()
@@ -69,10 +68,18 @@ def html_page(body: bytes, content_type: str = "") -> str | None:
     return f'an HTML page ("{shown}")' if shown else "an HTML page"
 
 
-def _charset(body: bytes, content_type: str) -> str | None:
-    """The charset that is declared, or that the first bytes show (JSON begins with ASCII)."""
-    if (declared := _CHARSET.search(content_type)) is not None:
-        return declared[1]
-    if body.startswith(_MARKS) or b"\0" in body[:4]:
-        return json.detect_encoding(body)
-    return None
+@lru_cache(maxsize=64)
+def declared(content_type: str) -> str | None:
+    """The charset that a content type names, by Python's name where it is one that Python knows."""
+    found = _CHARSET.search(content_type)
+    if found is None:
+        return None
+    try:
+        return codecs.lookup(found[1]).name
+    except LookupError:
+        return found[1]
+
+
+def _shown(body: bytes) -> str:
+    """The charset that the first bytes show: JSON begins with ASCII."""
+    return json.detect_encoding(body) if body.startswith(_MARKS) or b"\0" in body[:4] else "utf-8"

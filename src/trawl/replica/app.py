@@ -110,11 +110,13 @@ def below_prefix(path: str) -> str | None:
 
 
 def _success_headers(catalogue: Catalogue) -> Headers:
-    release = catalogue.release
+    release, cached = catalogue.release, (b"cache-control", b"public, max-age=86400, s-maxage=86400")
+    if release is None:
+        return [*_CORS, cached]
     return [
         *_CORS,
         (b"access-control-expose-headers", b"X-PokeAPI-Hash,X-PokeAPI-Deploy-Date"),
-        (b"cache-control", b"public, max-age=86400, s-maxage=86400"),
+        cached,
         (b"x-pokeapi-hash", release.hash.encode()),
         (b"x-pokeapi-deploy-date", release.deploy_date.encode()),
     ]

@@ -10,7 +10,7 @@ import zstandard
 
 from trawl.model.errors import ConfigurationError
 from trawl.replica.catalogue import Document, Listing, weak_etag, with_absolute_urls
-from trawl.replica.stored import INDEX, by_id, parse_listing, parse_release, require
+from trawl.replica.stored import INDEX, META, by_id, parse_listing, parse_release, require_root
 
 _MAX_WINDOW_BYTES = 2**27
 _LEVEL = 3
@@ -39,14 +39,15 @@ class ArchiveCatalogue:
         self._unpacking = threading.Lock()
         packer = zstandard.ZstdCompressor(level=_LEVEL)
         for place, raw in _members(path):
-            if place and "/" not in place and place != "meta":
+            if place and "/" not in place and place != META:
                 self._listings[place], self._ids[place] = parse_listing(raw, f"{path}: {place}")
             else:
                 packed = packer.compress(with_absolute_urls(raw))
                 # A copy, because the compressor's own result keeps the room that the raw document would need.
                 self._documents[place] = _Packed(bytes(memoryview(packed)))
-        require(self._documents, str(path))
-        self.release = parse_release(self._unpack(self._documents["meta"]), f"{path}: meta")
+        require_root(there="" in self._documents, where=str(path))
+        meta = self._documents.get(META)
+        self.release = None if meta is None else parse_release(self._unpack(meta), f"{path}: meta")
         self.endpoints = frozenset(self._listings)
 
     def find(self, path: str) -> Document | Listing | None:

@@ -50,8 +50,8 @@ class Catalogue(Protocol):
     """One state of the API. It never changes while it is served: the next day is another catalogue."""
 
     @property
-    def release(self) -> Release:
-        """Its version token, repeated in the headers of every good answer."""
+    def release(self) -> Release | None:
+        """Its version token, repeated in the headers of every good answer; PokeAPI had none before 2026."""
         ...
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trawl.model.errors import ConfigurationError
 from trawl.replica.catalogue import Document, Listing, weak_etag, with_absolute_urls
-from trawl.replica.stored import INDEX, NEEDED, by_id, parse_listing, parse_release, require
+from trawl.replica.stored import INDEX, META, by_id, parse_listing, parse_release, require_root
 
 
 class FolderCatalogue:
@@ -18,15 +18,15 @@ class FolderCatalogue:
 
     def __init__(self, path: Path) -> None:
         self._root = _root(path)
-        require((place for place in NEEDED if (self._root / place / INDEX).is_file()), str(path))
+        require_root(there=(self._root / INDEX).is_file(), where=str(path))
         self._listings: dict[str, Listing] = {}
         self._ids: dict[str, Mapping[str, str]] = {}
         for file in sorted(self._root.glob(f"*/{INDEX}")):
             endpoint = file.parent.name
-            if endpoint != "meta":
+            if endpoint != META:
                 self._listings[endpoint], self._ids[endpoint] = parse_listing(file.read_bytes(), str(file))
-        meta = self._root / "meta" / INDEX
-        self.release = parse_release(meta.read_bytes(), str(meta))
+        meta = self._root / META / INDEX
+        self.release = parse_release(meta.read_bytes(), str(meta)) if meta.is_file() else None
         self.endpoints = frozenset(self._listings)
         self._etags: dict[str, tuple[tuple[int, int], bytes]] = {}
 

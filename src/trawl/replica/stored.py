@@ -1,6 +1,6 @@
 """What an archive and a folder share: documents at api/v2/.../index.json, and names that stand for ids."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import orjson
 
@@ -8,8 +8,8 @@ from trawl.model.errors import ConfigurationError
 from trawl.replica.catalogue import Listing, Release, with_absolute_urls
 
 INDEX = "index.json"
-NEEDED = ("", "meta")
-"""The paths that no copy of PokeAPI lacks: the root index and the meta document."""
+META = "meta"
+"""The document that says which deploy a copy is. Copies from before 2026 have none."""
 
 
 def parse_listing(raw: bytes, where: str) -> tuple[Listing, Mapping[str, str]]:
@@ -41,17 +41,14 @@ def parse_release(raw: bytes, where: str) -> Release:
         ) from error
 
 
-def require(paths: Iterable[str], where: str) -> None:
-    """Raise ConfigurationError if a copy lacks what every copy has."""
-    present = set(paths)
-    for path in NEEDED:
-        if path not in present:
-            missing = "/".join(part for part in ("api/v2", path, INDEX) if part)
-            raise ConfigurationError(
-                f"{where} has no {missing}",
-                remedy="give a copy of PokeAPI's data: api/v2/index.json, api/v2/meta/index.json, "
-                "api/v2/ENDPOINT/index.json, api/v2/ENDPOINT/ID/index.json",
-            )
+def require_root(*, there: bool, where: str) -> None:
+    """Raise ConfigurationError if a copy lacks what every copy has: the root index."""
+    if not there:
+        raise ConfigurationError(
+            f"{where} has no api/v2/{INDEX}",
+            remedy="give a copy of PokeAPI's data: api/v2/index.json, api/v2/ENDPOINT/index.json, "
+            "api/v2/ENDPOINT/ID/index.json, and api/v2/meta/index.json if there is one",
+        )
 
 
 def by_id(path: str, ids: Mapping[str, Mapping[str, str]]) -> str | None:

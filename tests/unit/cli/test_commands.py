@@ -58,11 +58,11 @@ def test_run_json_is_one_object_with_all_counts(
 def test_query_writes_every_format(lake: Path) -> None:
     sql = "SELECT endpoint, key, payload FROM pokeapi.records ORDER BY endpoint, key"
     outputs = {}
-    for form in ("table", "json", "csv", "parquet"):
+    for form in ("table", "json", "jsonl", "csv", "parquet"):
         command = [*TRAWL, "query", sql, "--lake", str(lake), "--format", form]
         outputs[form] = subprocess.run(command, check=True, capture_output=True).stdout
     rows = trawl.open(lake).query(sql).to_arrow().to_pylist()
-    assert [json.loads(line) for line in outputs["json"].splitlines()] == rows
+    assert json.loads(outputs["json"]) == [json.loads(line) for line in outputs["jsonl"].splitlines()] == rows
     assert list(csv.DictReader(io.StringIO(outputs["csv"].decode()))) == rows
     assert pq.read_table(io.BytesIO(outputs["parquet"])).to_pylist() == rows
     assert outputs["table"].split()[:3] == [b"endpoint", b"key", b"payload"]

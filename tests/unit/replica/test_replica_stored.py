@@ -61,7 +61,6 @@ def _without(place: str) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("files", "complaint"),
     [
-        (_without("meta"), "api/v2/meta/index.json"),
         (_without(""), "api/v2/index.json"),
         (FILES | {"meta": b"{}"}, "meta"),
         (FILES | {"machine": b"[]"}, "machine"),
@@ -74,6 +73,16 @@ def test_a_bad_copy_is_refused_with_what_is_wrong(tmp_path: Path, files: dict[st
     assert refused.value.remedy
     with pytest.raises(ConfigurationError, match=complaint):
         FolderCatalogue(write_folder(tmp_path, files))
+
+
+def test_a_copy_from_before_the_meta_document_is_served_without_a_release(tmp_path: Path) -> None:
+    old = _without("meta")
+    for found in (
+        ArchiveCatalogue(write_archive(tmp_path / "old.tar.zst", old)),
+        FolderCatalogue(write_folder(tmp_path / "old", old)),
+    ):
+        assert (found.release, found.find("meta")) == (None, None)
+        assert isinstance(found.find("machine"), Listing)
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path, archive: Path) -> None:
