@@ -15,6 +15,7 @@ from rendering import (
     RefusedError,
     as_text,
     job_template,
+    leaves,
     one,
     pods,
     setup_config,
@@ -103,6 +104,66 @@ def test_set_up_is_named_by_what_it_is_told(chart, manifests):
     ):
         assert one(chart(change), "Job", "trawl-setup")["metadata"]["name"] != name, change
     assert "helm.sh/hook" not in as_text(one(manifests, "Job", "trawl-setup"))
+
+
+def numbers(values, path=()):
+    for name, found in values.items():
+        if isinstance(found, dict):
+            yield from numbers(found, (*path, name))
+        elif type(found) is int:
+            yield (*path, name)
+
+
+NUMBERS = list(numbers(yaml.safe_load((CHART / "values.yaml").read_text())))
+MORE_NUMBERS = [  # what the schema allows, and is none by default
+    ("sources", "pokeapi", "rate"),
+    *((part, "env", "LIMIT") for part in ("server", "worker", "flows")),
+    *(
+        (part, "resources", kind, "cpu")
+        for part in ("server", "worker", "flows", "minio")
+        for kind in ("requests", "limits")
+    ),
+    ("postgres", "resources", "limits", "hugepages-2Mi"),
+]
+LARGE = 12_096_000
+
+
+def value(path, number):
+    """A value in the form of --set-json."""
+    head, *rest = path
+    return f"{head}=" + "".join(f'{{"{name}":' for name in rest) + json.dumps(number) + "}" * len(rest)
+
+
+@pytest.mark.parametrize("path", [*NUMBERS, *MORE_NUMBERS], ids=".".join)
+def test_a_whole_number_is_rendered_as_one(chart, path):
+    number = 65_432 if path[-1] == "port" else LARGE
+    rendered = chart(value(path, number))
+    found = [found for found in leaves(rendered) if re.search(rf"\b{number}\b", str(found))]
+    assert found
+    assert all(isinstance(each, int | str) for each in found)
+    assert not re.search(r"\de\+\d", as_text(rendered))
+
+
+def test_a_text_that_looks_like_something_else_stays_text(chart):
+    rendered = chart(
+        'worker={"pool":"007","env":{"ON":"yes"}}',
+        's3={"region":"1e3","lakeBucket":"123","resultsBucket":"0x1f"}',
+        'sources={"on":{"discover":{"cron":""}}}',
+        'flows={"env":{"NO":"012","DEEP":true}}',
+        release="1e3-trawl",
+        namespace="123",
+    )
+    told = setup_config(rendered)
+    assert told["pool"]["name"] == "007"
+    assert told["buckets"] == ["123", "0x1f"]
+    assert set(told["sources"]) == {"pokeapi", "on"}
+    variables = job_template(rendered)["variables"]["properties"]
+    assert variables["namespace"]["default"] == "123"
+    assert {"NO": "012", "DEEP": "true", "AWS_REGION": "1e3"}.items() <= variables["env"]["default"].items()
+    for name, template in pods(rendered):
+        for container in template["spec"]["containers"]:
+            for entry in container.get("env", []):
+                assert all(isinstance(each, str) for each in (entry["name"], entry.get("value", ""))), name
 
 
 def test_rendering_is_repeatable(chart):

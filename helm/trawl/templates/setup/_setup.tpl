@@ -1,18 +1,18 @@
 {{/* What `trawl setup` is told. */}}
 {{- define "trawl.setup" -}}
 pool:
-  name: {{ .Values.worker.pool }}
+  name: {{ .Values.worker.pool | quote }}
   type: kubernetes
   base_job_template: {{- include "trawl.jobTemplate" . | nindent 4 }}
 {{- if not .Values.s3.endpoint }}
-buckets: [{{ .Values.s3.lakeBucket }}, {{ .Values.s3.resultsBucket }}]
+buckets: [{{ .Values.s3.lakeBucket | quote }}, {{ .Values.s3.resultsBucket | quote }}]
 {{- end }}
 sources:
   {{- range $name, $source := .Values.sources }}
   {{- $settings := pick $source "discover" "refresh" }}
   {{- with $source.rate }}{{ $settings = set $settings "rate" . }}{{ end }}
   {{- with $source.publicCalls }}{{ $settings = set $settings "public_calls" . }}{{ end }}
-  {{ $name }}: {{- toYaml $settings | nindent 4 }}
+  {{ $name | quote }}: {{- toYaml $settings | nindent 4 }}
   {{- else }} {}
   {{- end }}
 {{- end }}
