@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import subprocess
+from zoneinfo import available_timezones
 
 import pytest
 import yaml
+from pydantic import ValidationError
 from rendering import (
     CHART,
     HELM_VERSIONS,
@@ -21,8 +23,9 @@ from rendering import (
     setup_config,
 )
 
-from trawl.orchestration.deployments import deployments_of
+from trawl.orchestration.deployments import Schedule, deployments_of
 from trawl.orchestration.setup import Settings
+from trawl.sources import PokeApiCrawler, registry
 
 EXTERNAL = (
     'database={"host":"db.example","port":5433}',
@@ -170,7 +173,8 @@ def test_rendering_is_repeatable(chart):
     assert chart.__wrapped__() == chart.__wrapped__()
 
 
-def test_set_up_understands_what_it_is_told(chart):
+def test_set_up_understands_what_it_is_told(chart, monkeypatch):
+    monkeypatch.setitem(registry._registered, "mine", PokeApiCrawler)
     told = Settings.model_validate(setup_config(chart('sources={"mine":{"baseUrl":"http://mine.example"}}')))
     assert told.buckets == ("trawl-lake", "minio-crawler-results")
     assert set(told.sources) == {"pokeapi", "mine"}
@@ -220,6 +224,12 @@ def test_an_image_of_ones_own(chart):
         ('s3={"endpoint":"https://s3.example"}', "/existingSecrets/s3"),
         ('sources={"Poke":{}}', "Poke"),
         ('sources={"pokeapi":{"discover":{"cron":"hourly"}}}', "/sources/pokeapi/discover/cron"),
+        ('sources={"pokeapi":{"discover":{"cron":"61 * * * *"}}}', "/sources/pokeapi/discover/cron"),
+        (
+            'sources={"pokeapi":{"discover":{"cron":"","timezone":"Europe Berlin"}}}',
+            "/sources/pokeapi/discover/timezone",
+        ),
+        ('sources={"pokeapi":{"baseUrl":"https://me:secret@h"}}', "/sources/pokeapi/baseUrl"),
         ('image={"digest":"abc"}', "/image/digest"),
         ('postgres={"storage":{"size":"big"}}', "/postgres/storage/size"),
         ('podSecurityContext={"runAsUser":0}', "/podSecurityContext/runAsUser"),
@@ -229,6 +239,50 @@ def test_an_image_of_ones_own(chart):
 def test_a_wrong_value_is_refused_by_its_name(chart, wrong, message):
     with pytest.raises(RefusedError, match=re.escape(message)):
         chart(wrong)
+
+
+SCHEDULE = json.loads((CHART / "values.schema.json").read_text())["$defs"]["schedule"]["properties"]
+GOOD_CRONS = [
+    "* * * * *",
+    "7 * * * *",
+    "*/15 0-6,22 1,L jan-Mar,12 MON-FRI",
+    "5/20 22-2 ? * mon#2,l5",
+    "0 0  29 2 7",
+    "",
+]
+BAD_CRONS = ["60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 0 *", "* * * 13 *", "* * * * 8", "*/0 * * * *", "-1 * * * *",
+             "1- * * * *", "1.5 * * * *", "? * * * *", "H * * * *", "R * * * *", "* * 1W * *", "* * * * *#1 *", "* * * *", "x", " "]  # fmt: skip
+
+
+def allowed(cron):
+    return all(re.search(part["pattern"], cron) for part in SCHEDULE["cron"]["allOf"])
+
+
+@pytest.mark.parametrize("cron", [*GOOD_CRONS, *BAD_CRONS])
+def test_the_schema_and_set_up_refuse_the_same_crons(cron):
+    assert allowed(cron) == (cron in GOOD_CRONS)
+    try:
+        Schedule(cron=cron)
+    except ValidationError:
+        assert cron in BAD_CRONS
+    else:
+        assert cron in GOOD_CRONS
+
+
+def test_the_schema_allows_every_time_zone():
+    pattern = re.compile(SCHEDULE["timezone"]["pattern"])
+    assert not [name for name in available_timezones() if not pattern.search(name)]
+    assert not [name for name in ("", "Europe Berlin", "+01:00", "Europe/", "a/b/c/d") if pattern.search(name)]
+
+
+def test_a_wrong_configuration_is_not_tried_again(manifests):
+    """2 is how `trawl` ends then; for all else there is a second try."""
+    spec = one(manifests, "Job", "trawl-setup")["spec"]
+    (rule,) = spec["podFailurePolicy"]["rules"]
+    assert rule == {"action": "FailJob", "onExitCodes": {"containerName": "setup", "operator": "In", "values": [2]}}
+    assert [container["name"] for container in spec["template"]["spec"]["containers"]] == ["setup"]
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"  # without it Kubernetes refuses the rule
+    assert spec["backoffLimit"] > 0
 
 
 @pytest.mark.parametrize("helm", HELM_VERSIONS)

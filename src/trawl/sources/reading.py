@@ -104,10 +104,9 @@ def _explain(error: ValidationError, origin: str, model: type[BaseModel]) -> str
         message = _message(fault, model)
         value = repr(fault["input"])
         told = fault["type"] in {"missing", "extra_forbidden"} or isinstance(fault["input"], dict | list)
-        if told or value in message or _HIDDEN.intersection(loc) or "://" in value:
-            lines[f"{origin}: {_path(loc) or 'the source'}: {message}"] = None
-        else:
-            lines[f"{origin}: {_path(loc)}: {message} (it is {value[:80]})"] = None
+        if not (told or value in message or _HIDDEN.intersection(loc) or "://" in value):
+            message += f" (it is {value[:80]})"
+        lines[": ".join(part for part in (origin, _path(loc), message) if part)] = None
     return "\n".join(lines)
 
 

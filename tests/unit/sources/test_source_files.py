@@ -53,7 +53,7 @@ def test_pokeapi_has_every_endpoint_and_the_encounters_as_a_child() -> None:
         ("name: api\nbase_url: https://h\nendpoints: {link: {list: {prams: x}}}", "my.yaml: endpoints.link.list.prams: unknown key; did you mean 'params'?"),
         ("name: api\nbase_url: https://h\nendpoints: {a: 5}", "my.yaml: endpoints.a: should be a mapping (it is 5)"),
         ("name: api\nbase_url: https://h", "my.yaml: endpoints: is missing"),
-        ("name: api\nbase_url: https://h\nendpoints: {a: {parent: b}, b: {parent: a}}", "my.yaml: the source: the parents of endpoint 'a' form a circle"),
+        ("name: api\nbase_url: https://h\nendpoints: {a: {parent: b}, b: {parent: a}}", "my.yaml: the parents of endpoint 'a' form a circle"),
         ("", "my.yaml: a source is a mapping with name, base_url and endpoints"),
         ("- a", "my.yaml: a source is a mapping with name, base_url and endpoints"),
     ],

@@ -20,6 +20,11 @@ sources:
 {{- define "trawl.setupSpec" -}}
 {{- $env := merge (include "trawl.apiEnv" . | fromYaml) (include "trawl.s3Env" . | fromYaml) (include "trawl.s3Keys" . | fromYaml) }}
 backoffLimit: 2
+podFailurePolicy:
+  rules:
+    # A wrong configuration: a second try would find the same.
+    - action: FailJob
+      onExitCodes: {containerName: setup, operator: In, values: [2]}
 template:
   metadata:
     labels: {{- include "trawl.selectorLabels" (list . "setup") | nindent 6 }}
