@@ -59,5 +59,16 @@ def one(manifests: list[Manifest], kind: str, name: str) -> Manifest:
     return found[0]
 
 
+def leaves(value: object) -> Iterator[object]:
+    """Every value in a document; a text that is a YAML document itself is looked into."""
+    if isinstance(value, str) and value.count("\n") > 1:
+        value = yaml.safe_load(value)
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from leaves(inner)
+    else:
+        yield value
+
+
 def as_text(value: object) -> str:
     return json.dumps(value, sort_keys=True)

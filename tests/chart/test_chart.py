@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import subprocess
+from zoneinfo import available_timezones
 
 import pytest
 import yaml
+from pydantic import ValidationError
 from rendering import (
     CHART,
     HELM_VERSIONS,
@@ -15,13 +17,15 @@ from rendering import (
     RefusedError,
     as_text,
     job_template,
+    leaves,
     one,
     pods,
     setup_config,
 )
 
-from trawl.orchestration.deployments import deployments_of
+from trawl.orchestration.deployments import Schedule, deployments_of
 from trawl.orchestration.setup import Settings
+from trawl.sources import PokeApiCrawler, registry
 
 EXTERNAL = (
     'database={"host":"db.example","port":5433}',
@@ -105,11 +109,72 @@ def test_set_up_is_named_by_what_it_is_told(chart, manifests):
     assert "helm.sh/hook" not in as_text(one(manifests, "Job", "trawl-setup"))
 
 
+def numbers(values, path=()):
+    for name, found in values.items():
+        if isinstance(found, dict):
+            yield from numbers(found, (*path, name))
+        elif type(found) is int:
+            yield (*path, name)
+
+
+NUMBERS = list(numbers(yaml.safe_load((CHART / "values.yaml").read_text())))
+MORE_NUMBERS = [  # what the schema allows, and is none by default
+    ("sources", "pokeapi", "rate"),
+    *((part, "env", "LIMIT") for part in ("server", "worker", "flows")),
+    *(
+        (part, "resources", kind, "cpu")
+        for part in ("server", "worker", "flows", "minio")
+        for kind in ("requests", "limits")
+    ),
+    ("postgres", "resources", "limits", "hugepages-2Mi"),
+]
+LARGE = 12_096_000
+
+
+def value(path, number):
+    """A value in the form of --set-json."""
+    head, *rest = path
+    return f"{head}=" + "".join(f'{{"{name}":' for name in rest) + json.dumps(number) + "}" * len(rest)
+
+
+@pytest.mark.parametrize("path", [*NUMBERS, *MORE_NUMBERS], ids=".".join)
+def test_a_whole_number_is_rendered_as_one(chart, path):
+    number = 65_432 if path[-1] == "port" else LARGE
+    rendered = chart(value(path, number))
+    found = [found for found in leaves(rendered) if re.search(rf"\b{number}\b", str(found))]
+    assert found
+    assert all(isinstance(each, int | str) for each in found)
+    assert not re.search(r"\de\+\d", as_text(rendered))
+
+
+def test_a_text_that_looks_like_something_else_stays_text(chart):
+    rendered = chart(
+        'worker={"pool":"007","env":{"ON":"yes"}}',
+        's3={"region":"1e3","lakeBucket":"123","resultsBucket":"0x1f"}',
+        'sources={"on":{"discover":{"cron":""}}}',
+        'flows={"env":{"NO":"012","DEEP":true}}',
+        release="1e3-trawl",
+        namespace="123",
+    )
+    told = setup_config(rendered)
+    assert told["pool"]["name"] == "007"
+    assert told["buckets"] == ["123", "0x1f"]
+    assert set(told["sources"]) == {"pokeapi", "on"}
+    variables = job_template(rendered)["variables"]["properties"]
+    assert variables["namespace"]["default"] == "123"
+    assert {"NO": "012", "DEEP": "true", "AWS_REGION": "1e3"}.items() <= variables["env"]["default"].items()
+    for name, template in pods(rendered):
+        for container in template["spec"]["containers"]:
+            for entry in container.get("env", []):
+                assert all(isinstance(each, str) for each in (entry["name"], entry.get("value", ""))), name
+
+
 def test_rendering_is_repeatable(chart):
     assert chart.__wrapped__() == chart.__wrapped__()
 
 
-def test_set_up_understands_what_it_is_told(chart):
+def test_set_up_understands_what_it_is_told(chart, monkeypatch):
+    monkeypatch.setitem(registry._registered, "mine", PokeApiCrawler)
     told = Settings.model_validate(setup_config(chart('sources={"mine":{"baseUrl":"http://mine.example"}}')))
     assert told.buckets == ("trawl-lake", "minio-crawler-results")
     assert set(told.sources) == {"pokeapi", "mine"}
@@ -159,6 +224,12 @@ def test_an_image_of_ones_own(chart):
         ('s3={"endpoint":"https://s3.example"}', "/existingSecrets/s3"),
         ('sources={"Poke":{}}', "Poke"),
         ('sources={"pokeapi":{"discover":{"cron":"hourly"}}}', "/sources/pokeapi/discover/cron"),
+        ('sources={"pokeapi":{"discover":{"cron":"61 * * * *"}}}', "/sources/pokeapi/discover/cron"),
+        (
+            'sources={"pokeapi":{"discover":{"cron":"","timezone":"Europe Berlin"}}}',
+            "/sources/pokeapi/discover/timezone",
+        ),
+        ('sources={"pokeapi":{"baseUrl":"https://me:secret@h"}}', "/sources/pokeapi/baseUrl"),
         ('image={"digest":"abc"}', "/image/digest"),
         ('postgres={"storage":{"size":"big"}}', "/postgres/storage/size"),
         ('podSecurityContext={"runAsUser":0}', "/podSecurityContext/runAsUser"),
@@ -168,6 +239,50 @@ def test_an_image_of_ones_own(chart):
 def test_a_wrong_value_is_refused_by_its_name(chart, wrong, message):
     with pytest.raises(RefusedError, match=re.escape(message)):
         chart(wrong)
+
+
+SCHEDULE = json.loads((CHART / "values.schema.json").read_text())["$defs"]["schedule"]["properties"]
+GOOD_CRONS = [
+    "* * * * *",
+    "7 * * * *",
+    "*/15 0-6,22 1,L jan-Mar,12 MON-FRI",
+    "5/20 22-2 ? * mon#2,l5",
+    "0 0  29 2 7",
+    "",
+]
+BAD_CRONS = ["60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 0 *", "* * * 13 *", "* * * * 8", "*/0 * * * *", "-1 * * * *",
+             "1- * * * *", "1.5 * * * *", "? * * * *", "H * * * *", "R * * * *", "* * 1W * *", "* * * * *#1 *", "* * * *", "x", " "]  # fmt: skip
+
+
+def allowed(cron):
+    return all(re.search(part["pattern"], cron) for part in SCHEDULE["cron"]["allOf"])
+
+
+@pytest.mark.parametrize("cron", [*GOOD_CRONS, *BAD_CRONS])
+def test_the_schema_and_set_up_refuse_the_same_crons(cron):
+    assert allowed(cron) == (cron in GOOD_CRONS)
+    try:
+        Schedule(cron=cron)
+    except ValidationError:
+        assert cron in BAD_CRONS
+    else:
+        assert cron in GOOD_CRONS
+
+
+def test_the_schema_allows_every_time_zone():
+    pattern = re.compile(SCHEDULE["timezone"]["pattern"])
+    assert not [name for name in available_timezones() if not pattern.search(name)]
+    assert not [name for name in ("", "Europe Berlin", "+01:00", "Europe/", "a/b/c/d") if pattern.search(name)]
+
+
+def test_a_wrong_configuration_is_not_tried_again(manifests):
+    """2 is how `trawl` ends then; for all else there is a second try."""
+    spec = one(manifests, "Job", "trawl-setup")["spec"]
+    (rule,) = spec["podFailurePolicy"]["rules"]
+    assert rule == {"action": "FailJob", "onExitCodes": {"containerName": "setup", "operator": "In", "values": [2]}}
+    assert [container["name"] for container in spec["template"]["spec"]["containers"]] == ["setup"]
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"  # without it Kubernetes refuses the rule
+    assert spec["backoffLimit"] > 0
 
 
 @pytest.mark.parametrize("helm", HELM_VERSIONS)

@@ -2,8 +2,8 @@
 
 import asyncio
 
+import pytest
 from prefect.blocks.system import Secret
-from prefect.testing.utilities import prefect_test_harness
 
 from trawl.orchestration.secrets import secret_loader
 from trawl.sources import SourceCrawler, as_crawler, parse_source
@@ -25,6 +25,6 @@ async def keys() -> list[str | None]:
     return [await key_of(name) for name in ("my-key", "nothing-there", "none", "dummy-inside")]
 
 
+@pytest.mark.usefixtures("prefect")
 def test_a_real_block_gives_its_secret_and_the_others_none() -> None:
-    with prefect_test_harness():
-        assert asyncio.run(keys()) == ["s3cret", None, None, None]
+    assert asyncio.run(keys()) == ["s3cret", None, None, None]

@@ -14,7 +14,7 @@ Names. Every resource is called after the release and its component: `trawl-serv
 
 {{- define "trawl.selectorLabels" -}}
 app.kubernetes.io/name: {{ (first .).Chart.Name }}
-app.kubernetes.io/instance: {{ (first .).Release.Name }}
+app.kubernetes.io/instance: {{ (first .).Release.Name | quote }}
 app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
@@ -88,20 +88,25 @@ securityContext: {{- include "trawl.containerSecurity" . | nindent 2 }}
 - {name: tmp, emptyDir: {}}
 {{- end }}
 
+{{/* A value as text: Helm holds every number as a float, and would write 12000000 as 1.2e+07. */}}
+{{- define "trawl.text" -}}
+{{ kindIs "string" . | ternary . (toJson .) }}
+{{- end }}
+
 {{/* A map as a list of environment variables: sorted, and no name twice. */}}
 {{- define "trawl.env" -}}
 {{- range $name, $value := . }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   {{- if kindIs "map" $value }}
   valueFrom: {{- toYaml $value | nindent 4 }}
   {{- else }}
-  value: {{ $value | quote }}
+  value: {{ include "trawl.text" $value | quote }}
   {{- end }}
 {{- end }}
 {{- end }}
 
 {{- define "trawl.fromSecret" -}}
-secretKeyRef: {name: {{ first . }}, key: {{ last . }}}
+secretKeyRef: {name: {{ first . | quote }}, key: {{ last . }}}
 {{- end }}
 
 {{/* Secrets: an existing one or the one that the hook makes. */}}
@@ -126,8 +131,8 @@ PREFECT_API_AUTH_STRING: {{- include "trawl.fromSecret" (list (include "trawl.se
 {{- end }}
 
 {{- define "trawl.s3Env" -}}
-AWS_ENDPOINT_URL: {{ include "trawl.s3Endpoint" . }}
-AWS_REGION: {{ .Values.s3.region }}
+AWS_ENDPOINT_URL: {{ include "trawl.s3Endpoint" . | quote }}
+AWS_REGION: {{ .Values.s3.region | quote }}
 {{- if hasPrefix "http://" (include "trawl.s3Endpoint" .) }}
 AWS_ALLOW_HTTP: "true"
 {{- end }}
@@ -145,7 +150,7 @@ AWS_SECRET_ACCESS_KEY: {{- include "trawl.fromSecret" (list (include "trawl.secr
 {{- define "trawl.claim" -}}
 accessModes: [ReadWriteOnce]
 {{- with .className }}
-storageClassName: {{ . }}
+storageClassName: {{ . | quote }}
 {{- end }}
-resources: {requests: {storage: {{ .size }}}}
+resources: {requests: {storage: {{ .size | quote }}}}
 {{- end }}

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from trawl.model.errors import ConfigurationError
+
 __all__ = ["setup"]
 
 
@@ -36,11 +38,14 @@ def setup(
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("prefect"):
             raise
-        from trawl.model.errors import ConfigurationError
-
         raise ConfigurationError(
             "Set-up needs Prefect, which is not installed", remedy="pip install 'trawl[prefect]'"
         ) from error
+    except (OSError, ValueError) as error:  # Prefect reads its settings as it is imported
+        raise ConfigurationError(
+            f"Prefect cannot be loaded: {' '.join(str(error).split())[:400]}",
+            remedy="correct that setting: a variable PREFECT_..., or the profile that `prefect config view` shows",
+        ) from None
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     logging.getLogger("trawl.setup").setLevel(logging.INFO)

@@ -86,8 +86,8 @@ class Retriable(TrawlError):
 
     """
 
-    def __init__(self, message: str, *, wait: timedelta | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, wait: timedelta | None = None, remedy: str | None = None) -> None:
+        super().__init__(message, remedy=remedy)
         self.wait = wait
 
 

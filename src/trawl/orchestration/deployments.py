@@ -2,9 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field
+from prefect._vendor.croniter.croniter import CroniterBadDateError, croniter
+from prefect.client.schemas.schedules import CronSchedule
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from trawl.model.names import slug_of
 
@@ -13,6 +18,8 @@ __all__ = ["MANAGED", "Deployment", "Schedule", "SourceSettings", "deployments_o
 MANAGED = "managed-by:trawl"
 """The tag of what set-up made, and so may remove."""
 
+_FIELDS = 5  # of a cron; more of them would be seconds and years
+
 
 class Strict(BaseModel):
     """A model that takes no word it does not know."""
@@ -20,11 +27,48 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _check_cron(cron: str) -> str:
+    """Five fields that Prefect takes, and a moment at which they come; or nothing."""
+    if not cron:
+        return cron
+    try:
+        CronSchedule(cron=cron)
+        known = len(cron.split()) == _FIELDS
+    except ValidationError:
+        known = False
+    if not known:
+        raise ValueError(
+            f"{cron!r} is no cron; write minute (0-59), hour (0-23), day (1-31), month (1-12) and weekday (0-7), for "
+            "example '23 3 * * *'"
+        )
+    try:
+        croniter(cron, datetime.now(UTC)).get_next()  # type: ignore[no-untyped-call]
+    except CroniterBadDateError:  # Prefect would take it, and its scheduler would stumble
+        raise ValueError(f"{cron!r} never comes") from None
+    return cron
+
+
+def _check_timezone(name: str) -> str:
+    known = available_timezones()
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "write an IANA name, for example Europe/Berlin"
+        raise ValueError(f"{name!r} is no time zone; {hint}")
+    return name
+
+
+def _check_rate(rate: object) -> object:
+    number = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < float("inf")
+    if not number and rate is not None and rate != "unlimited":
+        raise ValueError(f"{rate!r} is no rate; give requests per second, or unlimited")
+    return rate
+
+
 class Schedule(Strict):
     """When a flow runs by itself. An empty `cron`: never."""
 
-    cron: str
-    timezone: str = "UTC"
+    cron: Annotated[str, AfterValidator(_check_cron)]
+    timezone: Annotated[str, AfterValidator(_check_timezone)] = "UTC"
 
 
 class SourceSettings(Strict):
@@ -33,9 +77,9 @@ class SourceSettings(Strict):
     # Off the full hour, when everybody else's schedules start.
     discover: Schedule = Schedule(cron="7 * * * *")
     refresh: Schedule = Schedule(cron="23 3 * * *")
-    rate: float | Literal["unlimited"] | None = None
+    rate: Annotated[float | Literal["unlimited"] | None, BeforeValidator(_check_rate)] = None
     """Requests per second; empty: as the source says."""
-    public_calls: int = Field(default=10, ge=1)
+    public_calls: int = Field(default=10, ge=1, lt=2**31)
     """Requests in flight over all runs, to begin with: operators change the limit in the UI."""
 
 

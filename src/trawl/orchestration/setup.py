@@ -7,13 +7,14 @@ paused schedule, a paused deployment) is made once and then left.
 import logging
 import os
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 from urllib.parse import urlsplit
 
-import yaml
-from prefect import Flow, get_client
+from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import (
     DeploymentScheduleCreate,
@@ -33,10 +34,11 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field
 
-from trawl.model.errors import ConfigurationError
+from trawl.model.errors import ConfigurationError, Retriable
 from trawl.model.names import public_calls_name
+from trawl.orchestration.api import connected
 from trawl.orchestration.deployments import (
     MANAGED,
     Deployment,
@@ -44,16 +46,43 @@ from trawl.orchestration.deployments import (
     Strict,
     deployments_of,
 )
+from trawl.sources import source_names
+from trawl.sources.reading import checked, parse, read_text
 
 __all__ = ["Pool", "Settings", "apply", "load_settings"]
 
 log = logging.getLogger("trawl.setup")
 
+_DESCRIBED = "docs/cluster.md, and the chart's values.schema.json for each value"
+
+
+_BUCKETS = "check the name, AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
+
+def _check_name(name: str) -> str:
+    if not name or not name.isprintable() or set("/%&<>") & set(name):
+        raise ValueError(f"{name!r} is no name for Prefect: it is empty, or holds one of / % & < >")
+    return name
+
+
+def _check_source(name: str) -> str:
+    """The flows run from the same image as set-up: what is not registered here is not there."""
+    known = source_names()
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"unknown source {name!r}; {hint}known are: {', '.join(known)}")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+Source = Annotated[str, AfterValidator(_check_source)]
+
 
 class Pool(Strict):
     """The work pool: Kubernetes with the chart's template, else processes on this machine."""
 
-    name: str = "trawl"
+    name: Name = "trawl"
     type: Literal["kubernetes", "process"] = "process"
     base_job_template: dict[str, Any] = Field(default_factory=dict)
 
@@ -62,31 +91,24 @@ class Settings(Strict):
     """The file that the chart writes from its values. Every field may be left out."""
 
     pool: Pool = Pool()
-    queues: tuple[str, ...] = ("high-priority", "default")
+    queues: tuple[Name, ...] = ("high-priority", "default")
     """First come first: a queue is served before those after it."""
     buckets: tuple[str, ...] = ()
-    sources: dict[str, SourceSettings] = Field(default_factory=lambda: {"pokeapi": SourceSettings()})
+    sources: dict[Source, SourceSettings] = Field(default_factory=lambda: {"pokeapi": SourceSettings()})
 
 
 def load_settings(file: Path | None) -> Settings:
-    """Read the settings; a mistake is named with its place and value."""
+    """Read the settings, and find all that is wrong with them: a mistake is named with its place and value."""
     if file is None:
         return Settings()
-    try:
-        return Settings.model_validate(yaml.safe_load(file.read_text()) or {})
-    except OSError as error:
-        raise ConfigurationError(f"{file}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{file} is not YAML: {error}") from error
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']} (it is {e['input']!r})" for e in error.errors())
-        raise ConfigurationError(f"{file}: {wrong}") from error
+    data = parse(read_text(file, "the set-up file"), str(file), Settings, _DESCRIBED)
+    return checked({} if data is None else data, str(file), Settings, _DESCRIBED)
 
 
 async def apply(settings: Settings) -> None:
     """Make everything; each step says what it did."""
     make_buckets(settings.buckets)
-    async with get_client() as client:
+    async with connected() as client:
         await make_pool(client, settings.pool)
         await make_queues(client, settings.pool.name, settings.queues)
         for source, of_source in settings.sources.items():
@@ -117,24 +139,32 @@ def make_buckets(buckets: Iterable[str]) -> None:
         return
     import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  half a second, needed by this step alone
     from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # type: ignore[import-untyped]  # noqa: PLC0415
 
     region = os.environ.get("AWS_REGION", "us-east-1")
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     # MinIO, and most of what speaks S3, knows a bucket by the path.
     style = {"addressing_style": "path"} if endpoint else {}
-    s3: ObjectStore = boto3.client(
-        "s3", endpoint_url=endpoint, region_name=region, config=Config(s3=style, retries={"max_attempts": 10})
-    )
+    config = Config(s3=style, retries={"max_attempts": 10})
     # us-east-1 is refused as a constraint: it is where a bucket goes without one.
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     where = urlsplit(endpoint).netloc if endpoint else "AWS"
-    for name in names:
-        try:
-            s3.create_bucket(Bucket=name, **place)
-        except s3.exceptions.BucketAlreadyOwnedByYou:
-            log.info("bucket %s: exists", name)
-        else:
-            log.info("bucket %s: made at %s", name, where)
+    try:
+        s3: ObjectStore = boto3.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+        for name in names:
+            try:
+                s3.create_bucket(Bucket=name, **place)
+            except s3.exceptions.BucketAlreadyOwnedByYou:
+                log.info("bucket %s: exists", name)
+            else:
+                log.info("bucket %s: made at %s", name, where)
+    except HTTPClientError as error:
+        raise Retriable(f"buckets: {error}", remedy="check AWS_ENDPOINT_URL and that the server runs") from None
+    except (BotoCoreError, ClientError, ValueError) as error:
+        status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Retriable(f"buckets: {error}") from None
+        raise ConfigurationError(f"buckets: {error}", remedy=_BUCKETS) from None
 
 
 async def make_pool(client: PrefectClient, pool: Pool) -> None:

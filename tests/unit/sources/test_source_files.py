@@ -1,9 +1,13 @@
 """A source file is read once, and every error names file, path, value and what would be right."""
 
+from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
+from tests.crawling import count, run
+from tests.unit.crawl.test_shapes import serving
 from trawl.model.errors import ConfigurationError
 from trawl.sources import load_source, parse_source, source_names
 
@@ -49,7 +53,7 @@ def test_pokeapi_has_every_endpoint_and_the_encounters_as_a_child() -> None:
         ("name: api\nbase_url: https://h\nendpoints: {link: {list: {prams: x}}}", "my.yaml: endpoints.link.list.prams: unknown key; did you mean 'params'?"),
         ("name: api\nbase_url: https://h\nendpoints: {a: 5}", "my.yaml: endpoints.a: should be a mapping (it is 5)"),
         ("name: api\nbase_url: https://h", "my.yaml: endpoints: is missing"),
-        ("name: api\nbase_url: https://h\nendpoints: {a: {parent: b}, b: {parent: a}}", "my.yaml: the source: the parents of endpoint 'a' form a circle"),
+        ("name: api\nbase_url: https://h\nendpoints: {a: {parent: b}, b: {parent: a}}", "my.yaml: the parents of endpoint 'a' form a circle"),
         ("", "my.yaml: a source is a mapping with name, base_url and endpoints"),
         ("- a", "my.yaml: a source is a mapping with name, base_url and endpoints"),
     ],
@@ -99,7 +103,15 @@ def test_no_error_shows_a_secret_that_stands_in_the_wrong_place(content: str) ->
         ("a: [", "not YAML"),
         ("a: *b", "undefined alias"),
         ("a: \x00", "not YAML"),
-        ("? [1]\n: 2", "not YAML"),
+        ("? [1]\n: 2", "a key is a text"),
+        ("1: a\n'1': b", "the key '1' stands twice"),
+        (START + "rate: {connections: !!int four}", "'four' cannot be read as int"),
+        (START + "rate: {connections: !!bool 2}", "'2' cannot be read as bool"),
+        (START + f"rate: {{connections: {'9' * 5_000}}}", "cannot be read as int"),
+        (START + "rat: !!timestamp 2026-99-99", "tag:yaml.org,2002:timestamp"),
+        (START + "rat: !!binary '%'", "tag:yaml.org,2002:binary"),
+        (START + "rat: !!set {a}", "tag:yaml.org,2002:set"),
+        (START + "rat: &a [*a]", "recursive"),
         ("a: !!python/object/apply:os.system [ls]", "not YAML"),
         ("---\na: 1\n---\nb: 2", "not YAML"),
         ("[" * 1_000, "nested too deep"),
@@ -130,6 +142,101 @@ def test_anchors_and_merges_are_yaml() -> None:
     )
 
 
+SENT = ("012", "0x1F", "0o17", "1e3", "1_000", "12:30", "yes", "Off", "2026-01-01", "1.50", "-0", "+7", "True", "5")
+
+
+def test_a_parameter_is_sent_as_it_is_written(tmp_path: Path) -> None:
+    params = ", ".join(f"p{place}: {text}" for place, text in enumerate(SENT))
+    source = parse_source(
+        f"""
+        name: api
+        base_url: https://h
+        headers: {{X-Day: 2026-01-01, X-Zip: 012}}
+        endpoints:
+          a:
+            list: {{path: a, params: &written {{{params}}}}}
+            detail: {{path: "a/{{key}}", params: *written}}
+        """,
+        "my.yaml",
+    )
+    query = "&".join(f"p{place}={text}" for place, text in enumerate(SENT)).replace("+", "%2B")
+    with serving({f"a?{query}": [{"id": 1}], f"a/1?{query}": {"id": 1}}) as (url, answers):
+        assert count(run(tmp_path, url, source)) == {"new": 1}
+    assert answers.asked == [f"a?{query}", f"a/1?{query}"]
+    assert source.headers == {"X-Day": "2026-01-01", "X-Zip": "012"}
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "value"),
+    [
+        ("rate: {connections: 012}", "rate.connections", 12),
+        ("rate: {connections: 0x1F}", "rate.connections", 31),
+        ("rate: {connections: 0o17}", "rate.connections", 15),
+        ("rate: {requests_per_second: 1e3}", "rate.requests_per_second", 1000),
+        ("rate: {requests_per_second: 5}", "rate.requests_per_second", 5),
+        ("version_token: {path: p, field: on, audit: 0.10}", "version_token.audit", 0.1),
+        ("version_token: {path: p, field: on, audit: 1}", "version_token.field", "on"),
+        ("requests: {timeout: 90}", "requests.timeout", timedelta(seconds=90)),
+        ("title: 012", "title", "012"),
+        ("title: 2026-01-01", "title", "2026-01-01"),
+        ("title: 12:30", "title", "12:30"),
+        ("title: 'null'", "title", "null"),
+        ("user_agent: 1.0", "user_agent", "1.0"),
+        ("defaults: {label: null}", "defaults.label", None),
+        ("defaults: {label: ~}", "defaults.label", None),
+        ("defaults: {label: }", "defaults.label", None),
+        ("defaults: {label: n}", "defaults.label", "n"),
+        ("defaults: {key: {field: 1}}", "defaults.key.field", "1"),
+        ("defaults: {key: {field: [1, on]}}", "defaults.key.field", ["1", "on"]),
+        ("defaults: {unordered: [1.0, yes]}", "defaults.unordered", ("1.0", "yes")),
+        ("defaults: {contract: {fields: {on: string, 1: integer}}}", "defaults.contract.fields", {"on": "string", "1": "integer"}),
+        ("defaults: {list: {pagination: {kind: cursor, cursor: 1, param: off}}}", "defaults.list.pagination.param", "off"),
+        ("defaults: {list: {pagination: {kind: page, size_param: null, first: 00}}}", "defaults.list.pagination.first", 0),
+    ],
+)  # fmt: skip
+def test_a_value_is_read_as_what_its_key_wants(content: str, place: str, value: object) -> None:
+    assert attrgetter(place)(parse_source(START + content, "my.yaml")) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("rate: {connections: 1_000}", "rate.connections: should be an integer (it is '1_000')"),
+        ("rate: {connections: yes}", "rate.connections: should be an integer (it is 'yes')"),
+        ("requests: {timeout: 12:30}", "requests.timeout: '12:30' is no duration; write for example 90s, 15m, 24h or 6d"),
+        ("requests: {timeout: 2026-01-01}", "requests.timeout: '2026-01-01' is no duration; write for example 90s, 15m, 24h or 6d"),
+        ("defaults: {list: {params: {a: null}}}", "defaults.list.params.a: a parameter is text or an integer; write what is to be sent in quotes"),
+    ],
+)  # fmt: skip
+def test_what_only_yaml_11_takes_for_a_number_is_none(content: str, message: str) -> None:
+    assert said(START + content) == f"my.yaml: {message}"
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (START + "defaults: {list: {params: {q: '${TOKEN}'}}}", "defaults.list.params.q"),
+        (START + 'headers: {X: "Bearer ${TOKEN:-none}"}', "headers.X"),
+        (START + "credentials: {env: '${TOKEN}'}", "credentials.env"),
+        (START + "defaults: {unordered: [a, '${TOKEN}']}", "defaults.unordered.1"),
+        (START.replace("https://h", "https://${TOKEN}"), "base_url"),
+        (START.replace("{a: {}}", "{a: {detail: {path: 'a/${TOKEN}'}}}"), "endpoints.a.detail.path"),
+    ],
+)
+def test_a_variable_is_refused_and_never_sent(content: str, place: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_source(content, "my.yaml")
+    assert caught.value.message == f"my.yaml: {place}: ${{TOKEN}} would be sent as it stands"
+    for remedy in ("credentials: {env: TOKEN}", "TRAWL_SOURCE_API_BASE_URL"):
+        assert remedy in str(caught.value.remedy)
+
+
+def test_a_dollar_alone_is_no_variable() -> None:
+    source = parse_source(START + "defaults: {list: {params: {$filter: $x eq 1, re: 'a${2}'}}}  # ${X}", "my.yaml")
+    assert source.endpoints["a"].list is not None
+    assert source.endpoints["a"].list.params == {"$filter": "$x eq 1", "re": "a${2}"}
+
+
 def test_a_source_is_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(START, encoding="utf-8")
@@ -151,7 +258,8 @@ def test_a_file_that_cannot_be_read_is_refused(name: str) -> None:
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
-    for path in (tmp_path / "a.yaml", tmp_path / "folder.yaml"):
-        (tmp_path / "folder.yaml").mkdir(exist_ok=True)
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "device.yaml").symlink_to("/dev/null")
+    for path in tmp_path.glob("*.yaml"):
         with pytest.raises(ConfigurationError, match="cannot read the source file"):
             load_source(path)

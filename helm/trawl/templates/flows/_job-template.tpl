@@ -32,7 +32,7 @@ job_configuration:
       template:
         metadata:
           labels:
-            app.kubernetes.io/instance: {{ .Release.Name }}
+            app.kubernetes.io/instance: {{ .Release.Name | quote }}
             app.kubernetes.io/component: flows
         spec:
           {{- include "trawl.pod" (list . .Values.podSecurityContext) | nindent 10 }}
@@ -64,7 +64,10 @@ variables:
       title: Environment Variables
       type: object
       additionalProperties: {anyOf: [{type: string}, {type: "null"}]}
-      default: {{- toYaml (merge (deepCopy .Values.flows.env) $env) | nindent 8 }}
+      default:
+        {{- range $name, $value := merge (deepCopy .Values.flows.env) $env }}
+        {{ $name | quote }}: {{ include "trawl.text" $value | quote }}
+        {{- end }}
       description: Added to and winning over these.
     labels:
       {title: Labels, type: object, additionalProperties: {type: string}, description: Labels of Job and pod.}
@@ -73,7 +76,7 @@ variables:
     command:
       {title: Command, type: string, description: "Started in place of `prefect flow-run execute`."}
     namespace:
-      {title: Namespace, type: string, default: {{ .Release.Namespace }}, description: The worker may make Jobs in this one only.}
+      {title: Namespace, type: string, default: {{ .Release.Namespace | quote }}, description: The worker may make Jobs in this one only.}
     image:
       {title: Image, type: string, default: {{ include "trawl.image" (list . .Values.image) | quote }}, description: Image of the flow's container.}
     image_pull_policy:
@@ -83,7 +86,7 @@ variables:
     backoff_limit:
       {title: Backoff Limit, type: integer, minimum: 0, default: 0, description: "0: Prefect, not Kubernetes, starts an evicted run again."}
     finished_job_ttl:
-      {title: Finished Job TTL, type: integer, minimum: 300, default: {{ .Values.flows.finishedJobTtl }}, description: Seconds that a finished Job is kept.}
+      {title: Finished Job TTL, type: integer, minimum: 300, default: {{ include "trawl.text" .Values.flows.finishedJobTtl }}, description: Seconds that a finished Job is kept.}
     {{- range $kind := list "requests" "limits" }}
     {{- range $resource := list "cpu" "memory" }}
     {{- $title := printf "%s %s" (title $resource) (title (trimSuffix "s" $kind)) }}
@@ -92,7 +95,7 @@ variables:
       title: {{ $title }}
       type: string
       {{- with $value }}
-      default: {{ . | quote }}
+      default: {{ include "trawl.text" . | quote }}
       {{- end }}
       description: Of the flow's container.
     {{- end }}

@@ -1,18 +1,18 @@
 {{/* What `trawl setup` is told. */}}
 {{- define "trawl.setup" -}}
 pool:
-  name: {{ .Values.worker.pool }}
+  name: {{ .Values.worker.pool | quote }}
   type: kubernetes
   base_job_template: {{- include "trawl.jobTemplate" . | nindent 4 }}
 {{- if not .Values.s3.endpoint }}
-buckets: [{{ .Values.s3.lakeBucket }}, {{ .Values.s3.resultsBucket }}]
+buckets: [{{ .Values.s3.lakeBucket | quote }}, {{ .Values.s3.resultsBucket | quote }}]
 {{- end }}
 sources:
   {{- range $name, $source := .Values.sources }}
   {{- $settings := pick $source "discover" "refresh" }}
   {{- with $source.rate }}{{ $settings = set $settings "rate" . }}{{ end }}
   {{- with $source.publicCalls }}{{ $settings = set $settings "public_calls" . }}{{ end }}
-  {{ $name }}: {{- toYaml $settings | nindent 4 }}
+  {{ $name | quote }}: {{- toYaml $settings | nindent 4 }}
   {{- else }} {}
   {{- end }}
 {{- end }}
@@ -20,6 +20,11 @@ sources:
 {{- define "trawl.setupSpec" -}}
 {{- $env := merge (include "trawl.apiEnv" . | fromYaml) (include "trawl.s3Env" . | fromYaml) (include "trawl.s3Keys" . | fromYaml) }}
 backoffLimit: 2
+podFailurePolicy:
+  rules:
+    # A wrong configuration: a second try would find the same.
+    - action: FailJob
+      onExitCodes: {containerName: setup, operator: In, values: [2]}
 template:
   metadata:
     labels: {{- include "trawl.selectorLabels" (list . "setup") | nindent 6 }}

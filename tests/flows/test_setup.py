@@ -1,0 +1,154 @@
+"""Set-up finds what is wrong with its file before it asks anybody, and names the server where that is what is wrong."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from trawl.cli.app import invoke
+
+
+@contextmanager
+def server(status: int = 200, body: bytes = b"{}") -> Iterator[list[str]]:
+    """An API that gives everybody the same answer; the value is what it was asked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None: ...
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    try:
+        with temporary_settings(
+            {PREFECT_API_URL: f"http://127.0.0.1:{listening.server_port}/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+        ):
+            yield asked
+    finally:
+        listening.shutdown()
+        listening.server_close()
+
+
+def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
+    assert invoke(["setup", *arguments]) == code
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "fault of Trawl" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("sources: {pokeapi: {discover: {cron: 61 * * * *}}}", ["sources.pokeapi.discover.cron", "'61 * * * *'", "minute (0-59)"]),
+        ("sources: {pokeapi: {refresh: {cron: 0 0 30 2 *}}}", ["sources.pokeapi.refresh.cron", "never comes"]),
+        ("sources: {pokeapi: {refresh: {cron: R * * * *}}}", ["sources.pokeapi.refresh.cron", "no cron"]),
+        ("sources: {pokeapi: {refresh: {cron: 0 0 3 * * *}}}", ["sources.pokeapi.refresh.cron", "no cron"]),
+        ("sources: {pokeapi: {discover: {cron: '', timezone: Europe/Berln}}}", ["sources.pokeapi.discover.timezone", "did you mean 'Europe/Berlin'?"]),
+        ("sources: {pokeapi: {discover: {cron: '', timezone: ''}}}", ["sources.pokeapi.discover.timezone", "Europe/Berlin"]),
+        ("sources: {pokapi: {}}", ["sources.pokapi", "did you mean 'pokeapi'?", "known are: pokeapi"]),
+        ("sources: {pokeapi: {rate: -1}}", ["sources.pokeapi.rate", "-1", "unlimited"]),
+        ("sources: {pokeapi: {rate: [1]}}", ["sources.pokeapi.rate"]),
+        ("sources: {pokeapi: {public_calls: 0}}", ["sources.pokeapi.public_calls"]),
+        ("sources: {pokeapi: {discovr: {}}}", ["did you mean 'discover'?"]),
+        ("sources: [pokeapi]", ["sources", "should be a mapping"]),
+        ("pool: {name: a/b}", ["pool.name", "'a/b'"]),
+        ("pool: {type: docker}", ["pool.type", "'kubernetes' or 'process'"]),
+        ("queues: ['']", ["queues.0"]),
+        ("[]", ["should be a mapping"]),
+        ("a: [", ["not YAML"]),
+        ("sources: {}\nsources: {}", ["stands twice"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_refused_before_anybody_is_asked(
+    content: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "setup.yaml"
+    file.write_text(content)
+    with server() as asked:
+        said = refused(capsys, 2, "--config", str(file))
+    assert not [word for word in (str(file), *words) if word not in said], said
+    assert not asked
+
+
+def test_every_mistake_is_named_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "setup.yaml"
+    file.write_text("sources: {x: {rate: 0}, pokeapi: {discover: {cron: x, timezone: y}}}\nqueus: []")
+    assert refused(capsys, 2, "--config", str(file)).count(f"{file}: ") == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "words"),
+    [
+        (401, b'{"detail": "Unauthorized"}', 2, ["401", "PREFECT_API_AUTH_STRING"]),
+        (403, b"<html>", 2, ["403", "PREFECT_API_AUTH_STRING"]),
+        (404, b'{"detail": "Not Found"}', 2, ["404", "PREFECT_API_URL"]),
+        (302, b"", 2, ["302", "PREFECT_API_URL"]),
+        (422, json.dumps({"exception_detail": "bad"}).encode(), 2, ["422", "bad", "set-up file"]),
+        (200, b"<html>", 2, ["does not answer as Prefect's API does", "PREFECT_API_URL"]),
+        (200, b"[]", 2, ["does not answer as Prefect's API does", "PREFECT_API_URL"]),
+        (500, b"oops", 1, ["500"]),
+        (429, b"", 1, ["429"]),
+    ],
+)
+def test_a_server_that_is_none_of_prefects_or_refuses_is_named(
+    status: int, body: bytes, code: int, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server(status, body):
+        said = refused(capsys, code)
+    assert not [word for word in ("the Prefect server http://127.0.0.1:", *words) if word not in said], said
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("127.0.0.1", 2),
+        ("ftp://127.0.0.1/api", 2),
+        ("http://", 2),
+        ("http://127.0.0.1:99999/api", 2),
+        ("http://127.0.0.1:1/api", 1),  # it may come yet
+        ("http://me:secret@127.0.0.1:1/api", 1),
+    ],
+)
+def test_an_address_at_which_no_server_is_is_named(address: str, code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with temporary_settings({PREFECT_API_URL: address, PREFECT_CLIENT_MAX_RETRIES: 0}):
+        said = refused(capsys, code)
+    assert "PREFECT_API_URL" in said
+    assert "me:secret" not in said
+
+
+@pytest.mark.parametrize(("variable", "value"), [("PREFECT_API_KEY", "ö"), ("ALL_PROXY", "socks9://x:1")])
+def test_what_no_client_can_be_made_with_is_named(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with server() as asked:
+        assert "PREFECT_API_*" in refused(capsys, 2)
+    assert not asked
+
+
+@pytest.mark.usefixtures("prefect")
+def test_it_makes_what_is_missing_and_then_leaves_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "setup.yaml"
+    file.write_text("sources: {pokeapi: {discover: {cron: '', timezone: Europe/Berlin}, rate: 2.5}}")
+    caplog.set_level("INFO", "trawl.setup")
+    assert invoke(["setup", "--config", str(file)]) == 0
+    assert "deployment refresh-pokeapi: made" in caplog.text
+    caplog.clear()
+    assert invoke(["setup"]) == 0
+    assert "deployment refresh-pokeapi: up to date" in caplog.text
