@@ -14,7 +14,7 @@ from functools import cache
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
-from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -236,6 +236,7 @@ class Client:
         raise RedirectRefused(f"{url} is not on {self.base_url}: refused")
 
     async def _follow(self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]) -> Response:
+        asked: str | None = None
         for _ in range(_MAX_REDIRECTS + 1):
             response = await self._once(url, params, headers)
             if response.action is not Action.REDIRECT:
@@ -243,7 +244,12 @@ class Client:
             target = response.headers.get("location")
             if not target:
                 raise RedirectRefused(f"{url}: {response.status} without a Location: refused")
-            url, params = with_query(url, params, self.locate(_joined(url, target))), None
+            here = _address(url, params)
+            asked = here.raw_query_string if asked is None else asked
+            try:
+                url, params = _led(asked, str(here), self.locate(_joined(url, target))), None
+            except RedirectRefused as error:
+                raise RedirectRefused(self._hidden(error.message)) from None
         raise RedirectRefused(f"more than {_MAX_REDIRECTS} redirects, last to {url}")
 
     async def _once(self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]) -> Response:
@@ -252,7 +258,6 @@ class Client:
                 answer, body, wait = await self._ask(url, params, headers)
             except StaleConnection:
                 # The server had closed a connection that was kept open, just as the request went out: no failure of its.
-                self.traffic.retries += 1
                 answer, body, wait = await self._ask(url, params, headers)
         self.traffic.bytes += len(body)
         return self._judge(url, answer, body, wait)
@@ -404,23 +409,22 @@ def _joined(url: str, target: str) -> str:
         raise RedirectRefused(f"{target} is no address: refused") from None
 
 
-def with_query(url: str, params: Mapping[str, str | int] | None, target: str) -> str:
-    """Where a redirect leads, with the query that was sent.
+def _led(asked: str, url: str, target: str) -> str:
+    """Where a redirect leads, with the query that was asked for.
 
     Frameworks that add a slash at the end of a path forget the query: it is sent again. Raises RedirectRefused where the
-    target changes it, or leads elsewhere without it: what comes from there is no answer to what was asked.
+    target changes it, or is another path without it: what comes from there is no answer to what was asked.
     """
     before, after = urlsplit(url), urlsplit(target)
-    sent = parse_qsl(before.query, keep_blank_values=True) + [
-        (name, str(value)) for name, value in (params or {}).items()
-    ]
-    kept = parse_qsl(after.query, keep_blank_values=True)
-    if set(sent) <= set(kept):
+    if not asked or _values(asked).items() <= _values(after.query).items():
         return target
-    if not kept and before.path.rstrip("/") == after.path.rstrip("/"):
-        return urlunsplit(after._replace(query=urlencode(sent)))
-    lost = urlencode([pair for pair in sent if pair not in kept])
-    raise RedirectRefused(f"{url} redirects to {target}, which lacks what was asked for ({lost}): refused")
+    if not after.query and before.path.rstrip("/") == after.path.rstrip("/"):
+        return urlunsplit(after._replace(query=asked, fragment=""))
+    raise RedirectRefused(f"{url} leads to {target}, which is not what was asked for ({asked}): refused")
+
+
+def _values(query: str) -> dict[str, list[str]]:
+    return parse_qs(query, keep_blank_values=True)
 
 
 def _checked(url: str) -> str:

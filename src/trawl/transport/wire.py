@@ -54,7 +54,7 @@ async def never_twice(request: aiohttp.ClientRequest, handler: aiohttp.ClientHan
     except aiohttp.ClientConnectorError:
         raise  # not asked again
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise Disconnected(f"the connection was cut: {error}", reused=_reused.get()) from error
+        raise Disconnected("the connection was closed without an answer", reused=_reused.get()) from error
 
 
 def told(error: Exception) -> str:

@@ -1,11 +1,16 @@
-"""A web server of thirty lines: it says what a test wants it to say, down to the byte."""
+"""A web server of thirty lines, which says what a test wants it to say, down to the byte; and a client that asks it."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
+
+from trawl.model.config import SourceConfig
+from trawl.transport import Client, CoolDown
 
 Answer = Callable[["Asked"], bytes]
 
@@ -70,3 +75,21 @@ async def serving(answer: Answer | bytes):
     finally:
         listening.close()
         await listening.wait_closed()
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def client_of(
+    url: str, *, own: str | None = None, rate: float | None = None, budget: int | None = None, **more: Any
+) -> Client:
+    source = SourceConfig.model_validate({"name": "api", "base_url": own or url, "endpoints": {"a": {}}} | more)
+    return Client(source, url, now, CoolDown(now), rate, 4, budget)
+
+
+@asynccontextmanager
+async def asking(answer: Any, path: str = "/v1", **more: Any):
+    """A client, and the server that it asks."""
+    async with serving(answer) as server, client_of(server.url + path, **more) as client:
+        yield client, server

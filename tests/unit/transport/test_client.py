@@ -3,8 +3,7 @@
 import asyncio
 import gzip
 import socket
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
@@ -12,10 +11,9 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from loopback import Asked, reply, serving
+from loopback import Asked, asking, client_of, now, reply, serving
 
 from trawl.model.classify import Action
-from trawl.model.config import SourceConfig
 from trawl.model.errors import (
     BodyTooLarge,
     BudgetSpent,
@@ -26,27 +24,7 @@ from trawl.model.errors import (
     Unreachable,
 )
 from trawl.model.keys import fill
-from trawl.transport import Client, CoolDown
 from trawl.transport.client import proxy_for
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def client_of(
-    url: str, *, own: str | None = None, rate: float | None = None, budget: int | None = None, **more: Any
-) -> Client:
-    source = SourceConfig.model_validate({"name": "api", "base_url": own or url, "endpoints": {"a": {}}} | more)
-    return Client(source, url, now, CoolDown(now), rate, 4, budget)
-
-
-@asynccontextmanager
-async def asking(answer: Any, path: str = "/v1", **more: Any):
-    """A client, and the server that it asks."""
-    async with serving(answer) as server, client_of(server.url + path, **more) as client:
-        yield client, server
-
 
 # -- answers -----------------------------------------------------------------------------------------------
 
