@@ -24,6 +24,7 @@ from trawl.crawl import maintain
 from trawl.lake import Lake
 from trawl.replica import ENCOUNTERS
 
+pytestmark = pytest.mark.xdist_group("killed anywhere")  # the last law counts what all the others did
 SEED = 20_261_125
 Happened = Callable[[], bool]
 Moment = Callable[[Place], Happened]  # looks at the place as it is before, then tells when it is time

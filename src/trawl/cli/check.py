@@ -1,9 +1,9 @@
 """`trawl check`: whether sources are described well; with --live also machine, lake and API."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict
 
-from trawl.crawl import count_of, examine
+from trawl.crawl import count_of, examine, some_of
 from trawl.model.config import SourceConfig
 from trawl.model.errors import ConfigurationError
 from trawl.model.health import Health, Level
@@ -54,7 +54,7 @@ def check(
                 raise
             findings.append(Health(name, "description", Level.WRONG, error.message, error.remedy))
         else:
-            findings.append(_described(crawlers[-1].config_block))
+            findings += _described(crawlers[-1].config_block)
     for finding in findings if not json_output else ():
         _show(finding)
     if live:
@@ -79,10 +79,10 @@ async def _collect(findings: AsyncIterator[Health], *, quiet: bool) -> list[Heal
     return found
 
 
-def _described(config: SourceConfig) -> Health:
+def _described(config: SourceConfig) -> Iterator[Health]:
     children = [name for name, endpoint in config.endpoints.items() if endpoint.parent is not None]
     token = config.version_token
-    return Health(
+    yield Health(
         config.name,
         "description",
         Level.OK,
@@ -92,6 +92,15 @@ def _described(config: SourceConfig) -> Health:
         + (f"version token {token.path} {token.field}" if token else "no version token")
         + f"; fresh for {format_duration(config.defaults.freshness)}",
     )
+    if config.uncontracted:
+        yield Health(
+            config.name,
+            "contract",
+            Level.WARNING,
+            f"none for {some_of(config.uncontracted)}: what comes there instead of a document may be believed",
+            "write the fields that every document has, for example `contract: {fields: {id: integer, name: string}, key: "
+            f"id}}`; `trawl try {config.name} {config.uncontracted[0]} KEY` suggests them from a document",
+        )
 
 
 def _show(finding: Health) -> None:

@@ -56,7 +56,7 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
 
 def open_lake(url: str | None) -> Lake:
     """The lake of `--lake`, else TRAWL_LAKE, else `./lake`."""
-    return Lake(url or os.environ.get("TRAWL_LAKE") or Path("lake"))
+    return Lake(url if url is not None else os.environ.get("TRAWL_LAKE") or Path("lake"))
 
 
 def parse_time(text: str | None, flag: str, *, more: str = "") -> datetime | None:

@@ -1,4 +1,4 @@
-"""`trawl quarantine`: answers that broke their contract, and what can be done about them."""
+"""`trawl quarantine`: answers that were set aside, and what can be done about them."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ from .text import shorten, verbatim, visible
 
 quarantine = App(
     name="quarantine",
-    help="List, show and replay the answers that broke their contract.\n\n"
+    help="List, show and replay the answers that were set aside.\n\n"
     "```\n"
     "trawl quarantine list pokeapi\n"
     "trawl quarantine show pokeapi pokemon 25\n"
@@ -116,9 +116,13 @@ def show(
     )
     out.print(f"[bold]reason[/] {verbatim(kept.reason)}" + ("" if row["open"] else " [dim](read well since)[/]"))
     out.print(f"[bold]at[/]     {kept.at:%Y-%m-%d %H:%M:%S} UTC")
-    out.print(f"[bold]status[/] {kept.status}")
+    out.print(f"[bold]status[/] {'none: nothing was answered' if kept.status is None else kept.status}")
+    if kept.led_to:
+        out.print(f"[bold]led to[/] {verbatim(kept.led_to)}")
     for name, value in kept.headers.items():
         out.print(f"[dim]{verbatim(name)}:[/] {verbatim(value)}")
+    if not kept.whole and kept.body:
+        out.print("[dim]of the body no more was kept than this:[/]")
     out.print()
     out.print(visible(kept.body.decode(errors="backslashreplace"), lines=True), markup=False)
 
@@ -137,7 +141,8 @@ def replay(
     """Run kept answers again through the source's contract and rules of today, without a request.
 
     For when the contract was wrong, and the source's YAML has been corrected. What passes becomes content, as of the
-    instant at which it came; what does not stays open. A record that was read well since is left alone.
+    instant at which it came; what does not stays open, and so does what holds no document. A record that was read well
+    since is left alone.
 
     ```
     trawl quarantine replay ./my-api.yaml --dry-run
@@ -155,8 +160,7 @@ def replay(
     dry_run
         Say what would become of them.
     """
-    config = get_crawler(source).config_block
-    results, report = replay_answers(open_lake(lake), config, endpoint, key, dry_run=dry_run)
+    results, report = replay_answers(open_lake(lake), get_crawler(source), endpoint, key, dry_run=dry_run)
     run = None if report is None else report.run_id
     if json_output:
         print_json({"run_id": run, "results": [result.to_dict() for result in results]})
@@ -165,7 +169,7 @@ def replay(
         columns = ["endpoint", "key", "label", "result", "reason"]
         rows = [[r.endpoint, r.key, r.label, r.result, _short(r.reason)] for r in results]
         out.print(table(columns, rows))
-    passed = sum(result.result not in {Verdict.BROKEN, Verdict.LEFT} for result in results)
+    passed = sum(result.result not in set(Verdict) for result in results)
     verb = "would pass" if dry_run else "passed"
     out.print(f"{passed:,} of {count_of(len(results), 'answer')} {verb}" + (f" [dim](run {run})[/]" if run else ""))
 

@@ -131,6 +131,8 @@ def show(report: Report) -> None:
         f"{report.not_modified:,} not modified, {report.bytes / 1e6:,.1f} MB, {report.retries:,} retries "
         f"[dim](run {report.run_id})[/]"
     )
+    if quarantined := report.total("quarantined"):
+        out.print(f"quarantined: {count_of(quarantined, 'record')} (trawl quarantine list {report.source})")
     if report.note:
         out.print(f"note: {verbatim(one_line(report.note))}")
     for name, runs in report.unread.items():
@@ -152,9 +154,8 @@ def rate_of(text: str | None) -> float | Literal["unlimited"] | None:
     if text == "unlimited":
         return "unlimited"
     try:
-        rate = float(text)
+        return float(text)
     except ValueError:
-        rate = -1
-    if not 0 < rate < float("inf"):
-        raise ConfigurationError(f"--rate {text!r} is no rate", remedy="give requests per second, or 'unlimited'")
-    return rate
+        raise ConfigurationError(
+            f"--rate {text!r} is no rate", remedy="give requests per second, or 'unlimited'"
+        ) from None

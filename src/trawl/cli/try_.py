@@ -126,6 +126,11 @@ def _show_record(record: RecordFacts) -> None:
         wanted = "" if finding.ok else f", not {verbatim(finding.wanted)}"
         found = verbatim(finding.wanted) if finding.ok and finding.wanted.startswith("the key ") else found
         facts.append(("" if index else "contract", f"{mark} {where} is {found}{wanted}"))
+    if record.suggestion:
+        suggested = verbatim(record.suggestion)
+        facts.append(
+            ("", f"[yellow]none is written[/]: of its documents nothing else is asked. Suggested: {suggested}")
+        )
     hashes = {"bytes": record.byte_hash, "canonical": record.canonical_hash, "semantic": record.semantic_hash}
     facts.append(("hashes", ", ".join(f"{name} {digest[:12]}" for name, digest in hashes.items())))
     lists = ", ".join(f"{path} {number:,}" for path, number in record.unordered.items())

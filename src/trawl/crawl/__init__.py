@@ -5,7 +5,7 @@ from .holds import pending_holds
 from .options import CrawlOptions
 from .planning import Preview
 from .probe import Probe, examine, probe
-from .progress import Progress, Quiet, count_of
+from .progress import Progress, Quiet, count_of, some_of
 from .report import EndpointReport, Report
 from .upkeep.forget import Forgotten, forget
 from .upkeep.maintain import RETAIN, Maintained, maintain
@@ -37,4 +37,5 @@ __all__ = [
     "probe",
     "rekey",
     "replay",
+    "some_of",
 ]

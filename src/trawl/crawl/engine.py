@@ -13,17 +13,19 @@ from trawl.lake import Lake, ListingState, Outcome, Plan, Snapshot
 from trawl.lake.runs.lease import Lease
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped, LakeError, LeaseHeld, StaleCommit, TrawlError
-from trawl.model.records import Result, Row, Settled
+from trawl.model.records import Result, Settled
 from trawl.sources import SourceCrawler, as_crawler
 from trawl.transport import Client, Clock, CoolDown, utc_now
 from trawl.transport.auth import SecretLoader
 
 from . import holds, planning
+from .doubts import Doubts
 from .fetch import Fetcher, traffic_of
 from .hosts import SharedHost
+from .losses import Losses
 from .options import CrawlOptions, resolve
 from .planning import Context, NothingNew, Preview, adopt, check_keys, make_plan
-from .progress import Progress, Quiet
+from .progress import Progress, Quiet, some_of
 from .reading import read_since, reading_of
 from .report import EndpointReport, Report
 from .tasks import in_thread, task_group, to_the_end
@@ -48,7 +50,7 @@ async def crawl(
     Raises:
         ConfigurationError: something is wrong that can be known before the first request, or the host is unreachable.
         LeaseHeld: another run is writing this source.
-        GuardTripped: too much failed; nothing was committed, finished shards are kept.
+        GuardTripped: too much failed or was set aside; nothing was committed, finished shards are kept.
         LakeError: the lake cannot be read or written; it is as it was.
     """
     with lake.faults():
@@ -158,6 +160,8 @@ async def _run(context: Context, lake: Lake, lease: Lease, load_block: SecretLoa
     async with _client(context, host.cool_down, load_block) as client:
         if client.keyless:
             context.progress.say(KEYLESS)
+        if bare := [name for name in context.source.uncontracted if name in context.target.endpoints]:
+            context.progress.say(f"no contract for {some_of(bare)} (`trawl check` says what to write)")
         try:
             async with host.joined(client):
                 if plan is None:
@@ -200,18 +204,16 @@ def _few_collections() -> Iterator[None]:
 async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
     """Fetch what is left of the plan, parents before their children."""
     done = await asyncio.to_thread(context.lake.runs.outcomes, plan.run)
-    failed: Counter[str] = Counter()
+    due = {name: counts.get("due", 0) for name, counts in plan.endpoints.items()}
+    losses = Losses(context.source, due, await asyncio.to_thread(context.lake.runs.losses))
     for outcome in done.values():
-        for endpoint, results in outcome.results.items():
-            failed[endpoint] += results.get(Result.FAILED, 0) + results.get(Result.QUARANTINED, 0)
+        losses.take(outcome)
     if done:
         context.progress.say(f"{len(done)} of {len(plan.shards)} shards are finished already")
 
     def on_result(settled: Settled) -> None:
         context.progress.advance(settled.result)
-        if settled.result in {Result.FAILED, Result.QUARANTINED}:
-            failed[settled.row.endpoint] += 1
-            _check_failures(context.source, plan, failed, settled.row)
+        losses.add(settled)
 
     def told(child: str, keys: list[str], unknown: list[str]) -> dict[str, str]:
         config = context.source.endpoints[child]
@@ -233,6 +235,7 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
         token=plan.facts.get("token", {}).get("value"),
         conditional=not context.options.no_cache,
         believe_older=context.options.allow_rollback,
+        doubts=Doubts(context.lake, context.base, context.source, partial(context.lake.runs.planned_keys, plan.run)),
         told=told,
         on_result=on_result,
     )
@@ -244,22 +247,15 @@ async def _fetch(context: Context, client: Client, plan: Plan) -> list[Outcome]:
             for shard in todo:
                 done[shard.number] = await fetcher.fetch(shard.number)
 
-        async with task_group() as group:
-            for _ in range(_SHARDS_AT_ONCE):
-                group.create_task(work())
+        try:
+            async with task_group() as group:
+                for _ in range(_SHARDS_AT_ONCE):
+                    group.create_task(work())
+        except GuardTripped:
+            with suppress(LakeError):
+                await in_thread(context.lake.runs.note_losses, losses.noted())
+            raise
     return [done[number] for number in sorted(done)]
-
-
-def _check_failures(source: SourceConfig, plan: Plan, failed: Counter[str], row: Row) -> None:
-    """The guard against a broken API: more failures than it allows end the run, as soon as that is certain."""
-    guard = source.endpoints[row.endpoint].guards.failed
-    due = plan.endpoints[row.endpoint].get("due", 0)
-    if guard.exceeded(failed[row.endpoint], due):
-        raise GuardTripped(
-            f"{row.endpoint}: {failed[row.endpoint]} of {due} due records failed, so nothing is committed; the last: "
-            f"{row.key}: {row.reason}",
-            remedy="look at the API; a run within a day goes on with the shards that are finished",
-        )
 
 
 def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome], lease: Lease) -> Report:
@@ -308,6 +304,7 @@ def _commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome
         _record_failure(context, client, error)
         raise
     with suppress(LakeError):  # the run is committed: the next one finds that, and drops the plan
+        context.lake.runs.drop_losses()
         context.lake.runs.drop_plan(plan.run)
     return report
 
@@ -328,7 +325,7 @@ def _endpoint_report(
         missing=counts.get("missing", 0),
         gone=counts.get("gone", 0) + results[Result.GONE],
         revived=counts.get("revived", 0),
-        quarantined=results[Result.QUARANTINED] + counts.get("keyless", 0),
+        quarantined=results[Result.QUARANTINED] + results[Result.FORBIDDEN] + counts.get("keyless", 0),
         failed=results[Result.FAILED] + results[Result.REGRESSED],
         held=name in held,
         due=counts.get("due", 0),
@@ -337,15 +334,21 @@ def _endpoint_report(
         never_read=bool(counts.get("never_read")),
         notes=list(counts.get("notes", [])),
     )
-    guard = context.source.endpoints[name].guards.changed
-    if guard.exceeded(report.changed, max(report.listed, report.changed)):
-        reason = f"{report.changed} of {report.listed} records changed"
-        report.notes.append(f"mass change: {reason}")
-        context.progress.warn(f"{name}: mass change: {reason}")
-        if guard.action == "hold" and name not in context.options.accept:
+    guards = context.source.endpoints[name].guards
+    if guards.changed.exceeded(report.changed, max(report.listed, report.changed)):
+        reason = _alarm(context, name, report, "change", f"{report.changed} of {report.listed} records changed")
+        if guards.changed.action == "hold" and name not in context.options.accept:
             held[name] = {"reason": reason}
             report.held = True
+    if guards.quarantined.exceeded(report.quarantined, max(report.listed, report.quarantined)):
+        _alarm(context, name, report, "quarantine", f"{report.quarantined} of {report.listed} records were set aside")
     return report
+
+
+def _alarm(context: Context, name: str, report: EndpointReport, what: str, reason: str) -> str:
+    report.notes.append(f"mass {what}: {reason}")
+    context.progress.warn(f"{name}: mass {what}: {reason}")
+    return reason
 
 
 def _report(
@@ -399,7 +402,7 @@ def _record_failure(context: Context, client: Client, error: BaseException) -> N
     if isinstance(error, GuardTripped):
         status = "aborted"
     elif not isinstance(error, Exception):
-        status, note = "interrupted", "the next run of the same wishes goes on with what is finished"
+        status, note = "interrupted", "the next run with the same options goes on with what is finished"
     try:
         _ended(context, client, status, note)
     except TrawlError:

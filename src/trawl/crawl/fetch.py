@@ -6,23 +6,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
 
 from trawl.lake import LogWriter, Outcome, SourceLake
 from trawl.model.canonical import parse
-from trawl.model.classify import Action, remaining_age
+from trawl.model.classify import Action, remaining_age, speaks_of_the_record
 from trawl.model.config import SourceConfig
-from trawl.model.decide import Rules, settle, unfetched
+from trawl.model.decide import Rules, is_listed, refused, settle, unfetched
 from trawl.model.documents import read_json
 from trawl.model.errors import BrokenBody, BudgetSpent, Retriable, Skippable, TrawlError
-from trawl.model.keys import fields_of, fill, path_told, scalar
+from trawl.model.keys import KeyPolicy, fields_of, fill, path_told, scalar
 from trawl.model.more import continued
-from trawl.model.records import Answer, Failure, Op, Prior, Refusal, Settled
+from trawl.model.records import QUARANTINE, Answer, Failure, Op, Prior, Refusal, Result, Settled
 from trawl.model.validators import validators_of
 from trawl.sources import Item, SourceCrawler
 from trawl.transport import Client, Clock, Response
 
+from .doubts import Doubts, policy_of
 from .faults import fault_of
 from .listing import version_of
+from .losses import loss_of
 from .tasks import in_thread, task_group
 
 
@@ -32,6 +35,7 @@ class Fetcher:
 
     Attributes:
         conditional: whether validators are sent.
+        doubts: asked of documents that do not tell whose they are.
         told: the paths of children that their parents' documents tell, by key; asked for by (child, keys, unknown): of
             all `keys` what this run has received, of the `unknown` ones also what the lake holds.
         on_result: told of every record that is done; may raise to end the run.
@@ -46,6 +50,7 @@ class Fetcher:
     token: str | None
     conditional: bool
     believe_older: bool
+    doubts: Doubts
     told: Callable[[str, list[str], list[str]], dict[str, str]]
     on_result: Callable[[Settled], None]
 
@@ -60,7 +65,7 @@ class Fetcher:
                 group.create_task(work.through(todo))
         files = await in_thread(work.writer.close)
         results = {endpoint: dict(counts) for endpoint, counts in work.results.items()}
-        outcome = Outcome(shard, files, results, work.left, dict(work.told))
+        outcome = Outcome(shard, files, results, work.left, dict(work.told), work.losses)
         await in_thread(self.lake.runs.save_outcome, self.run, outcome)
         return outcome
 
@@ -94,9 +99,11 @@ class _Work:
 
     def __init__(self, fetcher: Fetcher, writer: LogWriter, rules: dict[str, Rules]) -> None:
         self.fetcher, self.writer, self.rules = fetcher, writer, rules
+        self.policies = {endpoint: policy_of(fetcher.crawler, endpoint) for endpoint in rules}
         self.paths: dict[tuple[str, str], str] = {}
         self.results: dict[str, Counter[str]] = defaultdict(Counter)
         self.told: dict[str, dict[str, str]] = defaultdict(dict)
+        self.losses: dict[str, dict[str, list[str]]] = {}
         self.left = 0
         self._writing = asyncio.Lock()
 
@@ -120,6 +127,8 @@ class _Work:
             for child, path in told:
                 self.told[child][prior.key] = path
         self.results[prior.endpoint][settled.result] += 1
+        if (guard := loss_of(settled)) is not None:
+            self.losses.setdefault(guard, {}).setdefault(prior.endpoint, []).append(prior.key)
         self.fetcher.on_result(settled)
         return self.writer.add(settled.row)
 
@@ -142,7 +151,7 @@ class _Work:
             if path is None:
                 if fetcher.client.spent:
                     return None
-                return Failure(fetcher.clock(), "no path: its parent's record does not name one")
+                return await self._set_aside(prior, "no path: its parent's record does not name one")
         else:
             path = fill(config.detail.path, endpoint=prior.endpoint, key=prior.key, label=prior.label)
         # A validator is good for the address that gave it, and for no other.
@@ -155,8 +164,10 @@ class _Work:
                 raise TypeError(f"fetch_item_details gave a {type(response).__name__}, no Response")  # noqa: TRY301
         except BudgetSpent:
             return None
-        except (Retriable, Skippable) as error:
+        except Retriable as error:
             return Failure(fetcher.clock(), error.message)
+        except Skippable as error:
+            return await self._set_aside(prior, error.message, error)
         except TrawlError:
             raise
         except Exception as error:  # noqa: BLE001  a source's own code may raise anything
@@ -164,13 +175,14 @@ class _Work:
         return await self._read(prior, path, response)
 
     async def _read(self, prior: Prior, path: str, response: Response) -> Answer | Refusal | Failure:
-        source = self.fetcher.source
+        source, status = self.fetcher.source, response.status
         match response.action:
             case Action.OK:
                 try:
-                    return read_document(source, prior.endpoint, prior.key, path, response)
+                    return await self._believed(prior, path, response)
                 except BrokenBody as error:
-                    return await self._quarantine(prior, response, error.message)
+                    place = led_to(self.fetcher.client, path, response)
+                    return await self._set_aside(prior, error.message, response, place=place)
             case Action.NOT_MODIFIED if prior.version > 0:
                 version, order = version_of(source.version_token, response.headers)
                 return Answer(
@@ -182,13 +194,29 @@ class _Work:
                     source_order=order,
                     stale_until=_stale_until(response),
                 )
-            case Action.GONE:
-                return Refusal(response.at, response.status, _stale_until(response))
+            case Action.GONE if not is_listed(prior):
+                return Refusal(response.at, status, _stale_until(response))
             case Action.QUARANTINE:
-                return await self._quarantine(prior, response, f"no document: status {response.status}")
+                return await self._set_aside(prior, f"no document: status {status}", response)
+            case _ if status == HTTPStatus.FORBIDDEN or speaks_of_the_record(status):
+                result = Result.FORBIDDEN if status == HTTPStatus.FORBIDDEN else Result.QUARANTINED
+                return await self._set_aside(prior, refused(status), response, _stale_until(response), result)
             case _:
-                reason = f"refused: the API answers {response.status}"
-                return Failure(response.at, reason, _stale_until(response))
+                return Failure(response.at, refused(status), _stale_until(response))
+
+    async def _believed(self, prior: Prior, path: str, response: Response) -> Answer:
+        """The document, if it is this record's. Raises BrokenBody."""
+        fetcher, policy = self.fetcher, self.policies[prior.endpoint]
+        try:
+            answer = read_document(fetcher.source, prior.endpoint, prior.key, path, response, policy)
+        except BrokenBody as error:
+            place = led_to(fetcher.client, path, response)
+            raise BrokenBody(f"{error.message} (redirected to {place})" if place else error.message) from None
+        if answer.anonymous:
+            place = led_to(fetcher.client, path, response)
+            if place or fetcher.doubts.may_be_lost(prior, policy):
+                await in_thread(fetcher.doubts.check, prior, answer, policy, place)
+        return answer
 
     async def _item(self, prior: Prior, body: bytes) -> Answer | Failure:
         """A list-only endpoint's record: the list has brought it already."""
@@ -198,31 +226,60 @@ class _Work:
             value = parse(body)
             config.contract.check(value, prior.key)
         except BrokenBody as error:
-            return await self._quarantine(prior, Response(200, Action.OK, {}, body, at), error.message)
+            return await self._set_aside(prior, error.message, Response(200, Action.OK, {}, body, at))
         return Answer(at, body, value, label=prior.label)
 
-    async def _quarantine(self, prior: Prior, response: Response, reason: str) -> Failure:
+    async def _set_aside(
+        self,
+        prior: Prior,
+        reason: str,
+        answer: Response | Skippable | None = None,
+        retry_at: datetime | None = None,
+        result: Result = Result.QUARANTINED,
+        place: str = "",
+    ) -> Failure:
+        """Keep what is known of an answer that is of no use; none may have come."""
+        at = answer.at if isinstance(answer, Response) else self.fetcher.clock()
+        known = answer or Skippable(reason)
         keep = partial(
             self.fetcher.lake.runs.quarantine,
             self.fetcher.run,
             prior.endpoint,
             prior.key,
             reason=reason,
-            status=response.status,
-            headers=response.headers,
-            body=response.body,
-            at=response.at,
+            status=known.status,
+            headers=known.headers,
+            body=known.body,
+            at=at,
+            whole=isinstance(answer, Response),
+            led_to=place,
         )
         await in_thread(keep)
-        return Failure(response.at, f"quarantine: {reason}", quarantined=True)
+        return Failure(at, f"{QUARANTINE}{reason}", retry_at, result)
 
 
-def read_document(source: SourceConfig, endpoint: str, key: str, path: str | None, response: Response) -> Answer:
-    """The document in an answer. Raises BrokenBody where it is none, or against the endpoint's contract."""
+def led_to(client: Client, path: str, response: Response) -> str:
+    """Where redirects have led, below the base address; empty where there was none."""
+    try:
+        straight = response.url in {"", client.locate(path)}
+    except Skippable:  # the source's own code has asked for another address
+        return ""
+    return "" if straight else response.url.removeprefix(f"{client.base_url}/")
+
+
+def read_document(
+    source: SourceConfig, endpoint: str, key: str, path: str | None, response: Response, policy: KeyPolicy | None
+) -> Answer:
+    """The document in an answer. Raises BrokenBody where it is none, or against the endpoint's contract.
+
+    `policy` is what makes the keys, where a document may repeat them.
+    """
     config = source.endpoints[endpoint]
     found = read_json(response.body, response.headers.get("content-type", ""))
     value = found.value
-    config.contract.check(value, key)
+    if config.detail is None:
+        config.contract.check(value, key)
+    told = config.detail is None or config.contract.check_document(value, key, policy)
     if config.parent is not None and (sign := continued(value, response.headers.get("link", ""))) is not None:
         raise BrokenBody(f"the document goes on, and a child cannot be a list of several pages yet: {sign.says}")
     version, order = version_of(source.version_token, response.headers)
@@ -238,6 +295,7 @@ def read_document(source: SourceConfig, endpoint: str, key: str, path: str | Non
         source_version=version,
         source_order=order,
         stale_until=_stale_until(response),
+        anonymous=not told,
     )
 
 

@@ -15,7 +15,7 @@ Mode = Literal["discover", "refresh"]
 
 @dataclass(frozen=True, slots=True)
 class CrawlOptions:
-    """One run's wishes; what is None is as the source says.
+    """one run's options; what is None is as the source says.
 
     Attributes:
         mode: `discover` asks the token and the lists; `refresh` also fetches what is due.

@@ -77,7 +77,7 @@ class Context:
 
 
 def fingerprint_of(context: Context) -> str:
-    """The hash of all that shapes a plan: only a run of the same wishes may adopt it."""
+    """The hash of all that shapes a plan: only a run with the same options may adopt it."""
     options = context.options
     wishes = (
         context.source.model_dump_json(),

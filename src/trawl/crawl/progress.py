@@ -1,8 +1,11 @@
 """What a run tells while it works. The terminal, plain logs and Prefect each listen in their own way."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from trawl.model.records import Result
+
+_NAMED = 5
 
 
 class Progress(Protocol):
@@ -24,6 +27,12 @@ class Progress(Protocol):
 def count_of(number: int, noun: str) -> str:
     """`1 endpoint`, `2 endpoints`, `1,000 endpoints`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def some_of(names: Sequence[str]) -> str:
+    """`a, b, c and 4 more`."""
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 class Quiet:

@@ -21,7 +21,7 @@ from .log.sql import STATE, connect, literal, register_log, rows_of
 from .log.table import Log, LogFile, LogWriter, Snapshot
 from .runs.lease import Holder, Lease
 from .runs.lease import holder as lease_holder
-from .runs.objects import RunStore
+from .runs.objects import Keys, RunStore
 from .store import Store, damaged_file
 
 LIST_PAGES = "+list"
@@ -134,6 +134,23 @@ class SourceLake:
                     if (path := path_told(parse(payload.encode()), template, key)) is not None:
                         found[key] = path
         return found
+
+    def payload(self, snapshot: Snapshot | None, endpoint: str, key: str) -> bytes | None:
+        """The document that is stored of a record, or None."""
+        with closing(connect()) as con:
+            register_log(con, "log", snapshot)
+            found = con.execute(
+                f"SELECT payload FROM {rows_of('log')} WHERE endpoint = {literal(endpoint)} AND key = {literal(key)} "
+                f"AND kind = '{Kind.PAYLOAD}' ORDER BY valid_from DESC LIMIT 1"
+            ).fetchone()
+        return None if found is None else str(found[0]).encode()
+
+    def keys(self, snapshot: Snapshot | None, endpoint: str) -> Keys:
+        """The keys of all records of an endpoint that the log knows."""
+        with closing(connect()) as con:
+            register_log(con, "log", snapshot)
+            query = f"SELECT DISTINCT key FROM {rows_of('log')} WHERE endpoint = {literal(endpoint)}"
+            return Keys(con.sql(query).to_arrow_table()["key"])
 
     def priors(self, snapshot: Snapshot, records: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Prior]:
         """What is known of some records (endpoint and key), each of which the log holds."""

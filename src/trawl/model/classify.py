@@ -19,7 +19,7 @@ class Action(StrEnum):
     NOT_MODIFIED = "not modified"
     REDIRECT = "redirect"
     RETRY = "retry"  # now, after a pause
-    LATER = "later"  # this run gives up on it, a later one asks again: error pages are cached, too
+    LATER = "later"  # refused: a later run asks again, for error pages are cached, too
     GONE = "gone"
     QUARANTINE = "quarantine"
     FATAL = "fatal"
@@ -58,6 +58,17 @@ def classify(status: int) -> Action:
     if (action := _TABLE.get(status)) is not None:
         return action
     return next((action for statuses, action in _RANGES if status in statuses), Action.QUARANTINE)
+
+
+_OF_THE_API = frozenset({401, 403, 407, 408, 425, 429})
+
+
+def speaks_of_the_record(status: int) -> bool:
+    """Whether what is no document says something of this one record, and nothing of the API as a whole.
+
+    A 403 may be either: one is the record's, a storm of them the API's.
+    """
+    return status not in _OF_THE_API and not 500 <= status < 600
 
 
 def retry_after(value: str | None, now: datetime, limit: timedelta) -> timedelta | None:

@@ -7,6 +7,7 @@ What the engine asks of an endpoint again and again (its key policy, its unorder
 import re
 from datetime import timedelta
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -27,14 +28,22 @@ from .values import Duration, parse_duration, parts
 NAME = r"[a-z][a-z0-9_]*"
 ENDPOINT = r"[a-z0-9][a-z0-9_.-]*"
 
+SLOWEST = 1e-5
+"""Requests per second: fewer than one a day are no crawl."""
+
 # Folders and schemas that a lake and its SQL have for themselves.
 _TAKEN = frozenset({"hosts", "information_schema", "main", "memory", "pg_catalog", "system", "temp"})
 
 # Where nothing is a value of its own, though not the default; and mappings whose keys are the API's.
 _NULLABLE = frozenset({"list", "detail", "size_param"})
-_FREE = frozenset({"fields", "params"})
+_NULLABLE_IN: dict[str, frozenset[str]] = {
+    "fields": frozenset(),
+    "params": frozenset(),
+    "contract": _NULLABLE | {"key"},
+}
 
-_HOST = re.compile(r"[^\s/@%\\]+")
+_HOST = re.compile(r"(?!\.)(?!.*\.\.)[^\s/@%\\]+")
+_LONGEST = 2_000  # characters of a base address
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRETS = frozenset(
@@ -56,6 +65,10 @@ _SECRETS = frozenset(
 )
 
 
+# A small endpoint's mass: nearly all of several.
+_SEVERAL, _NEARLY_ALL = 5, 0.9
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
 
@@ -63,9 +76,13 @@ class _Strict(BaseModel):
 def check_base_url(url: str) -> str:
     """An http(s) address without query, fragment and credentials; no slash at its end."""
     shown = re.sub(r"//[^/?#]*@|[?#].*", lambda part: "//...@" if part[0][0] == "/" else "", url)
+    if len(url) > _LONGEST:
+        raise ValueError(f"{shown[:80]!r}... is longer than {_LONGEST} characters")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # (reading the port is its check)
+        if re.fullmatch(r"[0-9.]+", host or ""):
+            ip_address(host or "")
     except ValueError as error:
         raise ValueError(f"{shown!r} is no address: {error}") from None
     if parts.scheme not in {"http", "https"} or not host or not _HOST.fullmatch(host):
@@ -117,7 +134,7 @@ Params = Annotated[dict[str, Annotated[str | int, BeforeValidator(_check_param)]
 class Rate(_Strict):
     """How hard the host may be asked. The rate belongs to the host; Trawl spaces requests evenly."""
 
-    requests_per_second: Annotated[float, Field(strict=True, gt=0, le=10_000)] = 5
+    requests_per_second: Annotated[float, Field(strict=True, ge=SLOWEST, le=10_000)] = 5
     connections: Annotated[Whole, Field(ge=1, le=256)] = 4
 
 
@@ -327,7 +344,15 @@ class Threshold(_Strict):
         return number > self.count and number > self.ratio * of
 
 
-class ChangedThreshold(Threshold):
+class MassThreshold(Threshold):
+    """More than this share, and more than this number or nearly all: more than 90 % of at least five."""
+
+    def exceeded(self, number: int, of: int) -> bool:
+        nearly_all = of >= _SEVERAL and number > _NEARLY_ALL * of
+        return number > self.ratio * of and (number > self.count or nearly_all)
+
+
+class ChangedThreshold(MassThreshold):
     """The same, and what happens then."""
 
     action: Literal["alarm", "hold"] = "alarm"
@@ -340,6 +365,7 @@ class Guards(_Strict):
     changed: ChangedThreshold = ChangedThreshold(ratio=0.50, count=50)
     failed: Threshold = Threshold(ratio=0.10, count=5)
     keyless: Threshold = Threshold(ratio=0.10, count=5)
+    quarantined: MassThreshold = MassThreshold(ratio=0.50, count=50)
     tombstone_after: Duration = parse_duration("6d")
 
 
@@ -382,6 +408,11 @@ class EndpointConfig(_Strict):
         """`key`, ready to be applied to items."""
         fields = (self.key.field,) if isinstance(self.key.field, str) else tuple(self.key.field)
         return KeyPolicy(fields, re.compile(self.key.pattern) if self.key.pattern else None)
+
+    @cached_property
+    def repeated(self) -> KeyPolicy | None:
+        """What makes the keys, where a document may repeat them: an item is its own key's source, a child has its parent's."""
+        return None if self.parent is not None or self.detail is None else self.key_policy
 
     @cached_property
     def unordered_paths(self) -> tuple[tuple[str, ...], ...]:
@@ -458,6 +489,11 @@ class SourceConfig(_Strict):
         self.levels  # noqa: B018  (a circle of parents is found here)
         return self
 
+    @property
+    def uncontracted(self) -> list[str]:
+        """The endpoints of whose documents nothing is asked but the key, where they repeat it."""
+        return [name for name, one in self.endpoints.items() if one.detail is not None and not one.contract.written]
+
     @cached_property
     def told(self) -> dict[str, dict[str, str]]:
         """By parent, the children whose path its document tells, with the path's template."""
@@ -509,7 +545,7 @@ def _inherit(defaults: dict[str, Any], own: dict[str, Any], nullable: frozenset[
     for name, value in own.items():
         inherited = merged.pop(name, None)
         if isinstance(value, dict) and isinstance(inherited, dict) and _same_kind(name, value, inherited):
-            merged[name] = _inherit(inherited, value, frozenset() if name in _FREE else _NULLABLE)
+            merged[name] = _inherit(inherited, value, _NULLABLE_IN.get(name, _NULLABLE))
         elif value is not None or name in nullable:
             merged[name] = value
     return merged

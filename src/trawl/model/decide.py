@@ -5,12 +5,12 @@ ever decided from a clock of its own: the instant is the answer's.
 """
 
 from codecs import BOM_UTF8
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from .canonical import byte_hash, fingerprint
-from .records import Answer, Event, Failure, Op, Prior, Refusal, Result, Row, Settled, State
+from .records import QUARANTINE, Answer, Event, Failure, Op, Prior, Refusal, Result, Row, Settled, State
 
 _TICK = timedelta(microseconds=1)
 _FIRST_RETRY = timedelta(hours=1)
@@ -39,8 +39,8 @@ def settle(prior: Prior, answer: Answer | Refusal | Failure, rules: Rules) -> Se
     match answer:
         case Answer():
             if _regressed(prior, answer, rules):
-                older = Failure(answer.at, "regressed: an older deploy answered", answer.stale_until)
-                return replace(_failed(prior, older), result=Result.REGRESSED)
+                reason = "regressed: an older deploy answered"
+                return _failed(prior, Failure(answer.at, reason, answer.stale_until, Result.REGRESSED))
             return _answered(prior, answer, rules)
         case Refusal():
             return _refused(prior, answer, rules)
@@ -48,6 +48,16 @@ def settle(prior: Prior, answer: Answer | Refusal | Failure, rules: Rules) -> Se
             return _failed(prior, answer)
         case _:
             assert_never(answer)
+
+
+def refused(status: int) -> str:
+    """The reason of a record that the API refuses."""
+    return f"refused: the API answers {status}"
+
+
+def is_listed(prior: Prior) -> bool:
+    """Whether the record stands in its listing: what the API then refuses is no step towards a tombstone."""
+    return _state(prior) == State.PRESENT
 
 
 def backoff(failures: int) -> timedelta:
@@ -147,9 +157,9 @@ def _checked(prior: Prior, answer: Answer, rules: Rules, digest: bytes | None = 
 
 
 def _refused(prior: Prior, refusal: Refusal, rules: Rules) -> Settled:
-    if _state(prior) == State.PRESENT:
-        reason = f"refused: listed, but the API answers {refusal.status}"
-        return _failed(prior, Failure(refusal.at, reason, refusal.stale_until))
+    if is_listed(prior):
+        reason = f"{QUARANTINE}{refused(refusal.status)}"
+        return _failed(prior, Failure(refusal.at, reason, refusal.stale_until, Result.QUARANTINED))
     first = _first_refusal(prior)
     if first is not None and refusal.at - first >= rules.tombstone_after:
         return Settled(_row(Op.GONE, prior, refusal.at, state=State.GONE), Result.GONE)
@@ -174,7 +184,7 @@ def _failed(prior: Prior, failure: Failure) -> Settled:
         reason=failure.reason,
         **({} if known else _first(prior, failure.at)),
     )
-    return Settled(row, Result.QUARANTINED if failure.quarantined else Result.FAILED)
+    return Settled(row, failure.result)
 
 
 def _first(prior: Prior, at: datetime) -> dict[str, Any]:

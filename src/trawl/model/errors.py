@@ -3,10 +3,12 @@
 - *Fatal*: stop; somebody has to change something. `ConfigurationError` is found before the first request
   (exit code 2), the others end a run (exit code 1).
 - *Retriable*: the same call may succeed later; the transport retries it, then a later run does.
-- *Skippable*: one record is set aside, with its reason; the run goes on.
+- *Skippable*: one record is set aside in quarantine, with its reason; the run goes on.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 __all__ = [
     "BodyTooLarge",
@@ -72,7 +74,7 @@ class StaleCommit(LakeError):
 
 
 class GuardTripped(Fatal):
-    """Too much failed: nothing is committed, finished shards are kept for the next run."""
+    """Too much failed or was set aside: nothing is committed, finished shards are kept for the next run."""
 
 
 # -- retriable ---------------------------------------------------------------------------------------------
@@ -95,7 +97,16 @@ class Retriable(TrawlError):
 
 
 class Skippable(TrawlError):
-    """One answer is of no use; the run goes on without it."""
+    """One answer is of no use; the run goes on without it.
+
+    Attributes:
+        status, headers, body: what is known of the answer, where one came; of its body at most the beginning.
+
+    """
+
+    status: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
+    body: bytes = b""
 
 
 class BrokenBody(Skippable):

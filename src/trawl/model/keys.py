@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from hashlib import sha256
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from .errors import TornListing
 from .values import dig, is_whole
@@ -37,6 +38,15 @@ class KeyPolicy:
             return self._part(find(self.fields[0]), self.fields[0], item)
         parts = (self._part(find(field), field, item) for field in self.fields)
         return ":".join(part.replace("%", "%25").replace(":", "%3A") for part in parts)
+
+    def told_by(self, document: Any) -> str | None:
+        """The key that a document tells as the list's item did; None where it tells none."""
+        if self.pattern is None and len(self.fields) == 1:
+            return scalar(document, self.fields[0])
+        try:
+            return self.key_from(lambda field: scalar(document, field), "")
+        except TornListing:
+            return None
 
     def _part(self, value: str | None, field: str, item: Any) -> str:
         if value is None:
@@ -94,6 +104,26 @@ def fill(template: str, **values: str | None) -> str:
     if whole:
         return values[whole[1]] or _DOT
     return _FIELD.sub(lambda found: _segment(values[found[1]] or ""), template)
+
+
+def key_at(template: str, endpoint: str, path: str) -> str | None:
+    """The key that `fill` made this path with; None where it did not, or where more than the key makes a path."""
+    filled = _filled(template, endpoint)
+    found = filled and filled.fullmatch(path)
+    if not found:
+        return None
+    return found["key"] if template == "{key}" else unquote(found["key"])
+
+
+@cache
+def _filled(template: str, endpoint: str) -> re.Pattern[str] | None:
+    """What the paths of an endpoint's records look like; a slash at their end and a further query say nothing."""
+    if not set(fields_of(template)) <= {"endpoint", "key"}:
+        return None
+    literals = _FIELD.split(template.replace("{endpoint}", _segment(endpoint)).rstrip("/"))[::2]
+    key = "(?P<key>.+?)" if template == "{key}" else "(?P<key>[^/?&#]+)"
+    first, *others = map(re.escape, literals)
+    return re.compile(first + "(?P=key)".join([key + others[0], *others[1:]]) + "/?(?:[?&#].*)?") if others else None
 
 
 def path_told(parent: Any, template: str, key: str) -> str | None:

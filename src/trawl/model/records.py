@@ -7,6 +7,8 @@ from typing import Any
 
 Body = bytes  # Prior and Row have a number of that name
 
+QUARANTINE = "quarantine: "  # how the reason of a row begins whose answer was set aside
+
 
 class Op(StrEnum):
     """What a row of the log says was learnt about a record in a run."""
@@ -136,14 +138,18 @@ class Result(StrEnum):
     MISSING = "missing"
     GONE = "gone"
     REVIVED = "revived"
-    QUARANTINED = "quarantined"
-    FAILED = "failed"
+    QUARANTINED = "quarantined"  # what came speaks of the record
+    FORBIDDEN = "forbidden"  # 403: counted with the quarantined; but many of them speak of the API
+    FAILED = "failed"  # the API, the network or the source's own code
     REGRESSED = "regressed"  # an older deploy answered: counted with the failed, but no sign of a broken API
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A usable answer: a document (200) or the word that the stored one still holds (304, without `body`)."""
+    """A usable answer: a document (200) or the word that the stored one still holds (304, without `body`).
+
+    An `anonymous` document does not tell whose it is, though it might: the record's key stands nowhere in it.
+    """
 
     at: datetime
     body: bytes | None
@@ -155,11 +161,12 @@ class Answer:
     source_version: str | None = None
     source_order: int | None = None
     stale_until: datetime | None = None
+    anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """404 or 410. `stale_until`: until when a cache may repeat it."""
+    """404 or 410 for a record that is not listed. `stale_until`: until when a cache may repeat it."""
 
     at: datetime
     status: int
@@ -168,12 +175,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """No usable answer. `quarantine` names the stored body where one came."""
+    """No usable answer. `result` says whom that speaks of: the API, or the record."""
 
     at: datetime
     reason: str
     retry_at: datetime | None = None
-    quarantined: bool = False
+    result: Result = Result.FAILED
 
 
 @dataclass(frozen=True, slots=True)

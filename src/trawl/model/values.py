@@ -13,8 +13,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 _LONGEST = timedelta(days=36_525)  # a century: what is added to an instant must stay one
 _MICROSECOND = timedelta(microseconds=1)
-_PART = re.compile(r"(?:^|(?<=\.))(?:\\[\\.]|[^.])*(?:$|(?=\.))")
-_ESCAPED = re.compile(r"\\([\\.])")
+_TOKEN = re.compile(r"\\[\\.]|\.|[^.\\]+|\\")
+_ESCAPES = frozenset({r"\.", r"\\"})
 _TO_ESCAPE = re.compile(r"[\\.]")
 INDEX = re.compile(r"-?[0-9]{1,18}")
 _MISSING = object()
@@ -60,7 +60,13 @@ def parts(path: str) -> tuple[str, ...]:
     >>> parts(r"meta.@odata\.nextLink")
     ('meta', '@odata.nextLink')
     """
-    return tuple(_ESCAPED.sub(r"\1", part) for part in _PART.findall(path)) if path else ()
+    fields = [""]
+    for token in _TOKEN.findall(path):
+        if token == ".":
+            fields.append("")
+        else:
+            fields[-1] += token[1:] if token in _ESCAPES else token
+    return tuple(fields) if path else ()
 
 
 def path_of(fields: Iterable[str]) -> str:

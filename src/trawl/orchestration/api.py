@@ -1,6 +1,6 @@
 """The Prefect server that its own commands would talk to, and its faults in words of ours.
 
-What a second try may mend is Retriable, and all else a wrong configuration: a set-up Job is started again for the first
+What a second try may fix is Retriable, and all else a wrong configuration: a set-up Job is started again for the first
 and not for the second.
 """
 

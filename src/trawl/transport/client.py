@@ -31,6 +31,7 @@ from trawl.model.errors import (
     CredentialsRefused,
     RedirectRefused,
     Retriable,
+    Skippable,
     Unreachable,
 )
 
@@ -55,6 +56,7 @@ _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _ENCODED = re.compile(r"[!#-;=?-\[\]_a-z~]*")  # what may stand in an address as it is
 _LONGEST = 65_536  # characters of an address
 _READ = ("etag", "last-modified", "content-type", "cache-control", "age", "date", "retry-after")  # to the letter
+_BEGINNING = 4_096  # bytes that are kept of a body that is too large
 _SLOWEST = 10  # a whole answer may take this many times the timeout of one read
 
 
@@ -70,13 +72,14 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer that is final for this run: neither a redirect nor one to retry."""
+    """An answer that is final for this run: neither a redirect nor one to retry. `url` is where redirects have led."""
 
     status: int
     action: Action
     headers: Mapping[str, str]
     body: bytes
     at: datetime
+    url: str = ""
 
 
 @dataclass(slots=True)
@@ -241,16 +244,24 @@ class Client:
             response = await self._once(url, params, headers)
             if response.action is not Action.REDIRECT:
                 return response
-            target = response.headers.get("location")
-            if not target:
-                raise RedirectRefused(f"{url}: {response.status} without a Location: refused")
             here = _address(url, params)
             asked = here.raw_query_string if asked is None else asked
             try:
-                url, params = _led(asked, str(here), self.locate(_joined(url, target))), None
+                url, params = self._target(str(here), response, asked), None
             except RedirectRefused as error:
-                raise RedirectRefused(self._hidden(error.message)) from None
-        raise RedirectRefused(f"more than {_MAX_REDIRECTS} redirects, last to {url}")
+                raise _of(error, response.status, response.headers, response.body) from None
+        endless = RedirectRefused(f"more than {_MAX_REDIRECTS} redirects, last to {url}")
+        raise _of(endless, response.status, response.headers, response.body)
+
+    def _target(self, url: str, response: Response, asked: str) -> str:
+        """Where a redirect leads. Raises RedirectRefused, without the secret in it."""
+        target = response.headers.get("location")
+        if not target:
+            raise RedirectRefused(self._hidden(f"{url}: {response.status} without a Location: refused"))
+        try:
+            return _led(asked, url, self.locate(_joined(url, target)))
+        except RedirectRefused as error:
+            raise RedirectRefused(self._hidden(error.message)) from None
 
     async def _once(self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]) -> Response:
         async with self._slots:
@@ -276,7 +287,10 @@ class Client:
             async with self._session.get(address, headers=signed, allow_redirects=False, proxy=self._proxy) as answer:
                 self._answered = True
                 wait = await self._heed(answer)
-                return answer, await _read(answer, limits), wait
+                try:
+                    return answer, await _read(answer, limits), wait
+                except BodyTooLarge as error:
+                    raise _of(error, answer.status, self._clean(answer.headers), error.body) from None
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             raise RedirectRefused(f"{url} is no address that can be asked: refused") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -329,7 +343,13 @@ class Client:
             )
         elif action is Action.RETRY:
             raise Retriable(f"{url}: {answer.status} {answer.reason}", wait=wait)
-        return Response(answer.status, action, self._clean(answer.headers), body, now)
+        return Response(answer.status, action, self._clean(answer.headers), body, now, url)
+
+
+def _of(error: Skippable, status: int, headers: Mapping[str, str], body: bytes) -> Skippable:
+    """A refusal with what is known of its answer: both are kept in quarantine."""
+    error.status, error.headers, error.body = status, headers, body
+    return error
 
 
 @cache
@@ -452,11 +472,13 @@ async def _read(answer: aiohttp.ClientResponse, limits: Requests) -> bytes:
         size = 0
         async for chunk in answer.content.iter_any():
             size += len(chunk)
+            chunks.append(chunk)
             if size > limits.max_bytes:
                 break
-            chunks.append(chunk)
     if size > limits.max_bytes:
-        raise BodyTooLarge(f"the body is larger than {limits.max_bytes} bytes (`requests.max_bytes`)")
+        error = BodyTooLarge(f"the body is larger than {limits.max_bytes} bytes (`requests.max_bytes`)")
+        error.body = b"".join(chunks[:1])[:_BEGINNING]
+        raise error
     body = b"".join(chunks)
     return body if encoding in DECODED else decoded(body, encoding, limits.max_bytes)
 

@@ -218,7 +218,7 @@ def test_a_list_that_loses_most_is_held_and_let_through_when_it_is_accepted(tmp_
 
 def test_a_listed_record_that_flaps_is_neither_missing_nor_gone_and_arrives(tmp_path: Path) -> None:
     with staged(tmp_path, catalogue=day(0), flapping=0.04) as stage:
-        assert stage.crawl(endpoints=HELD).total("failed") > 3
+        assert stage.crawl(endpoints=HELD).total("quarantined") > 3
         for _ in range(4):
             stage.clock.move(days=3)
             stage.crawl(force=True, endpoints=HELD)
@@ -228,7 +228,7 @@ def test_a_listed_record_that_flaps_is_neither_missing_nor_gone_and_arrives(tmp_
 
 def test_a_404_that_caches_keep_for_days_only_delays_its_record(tmp_path: Path) -> None:
     with staged(tmp_path, flapping=0.04, cache=1) as stage:
-        late = stage.crawl(endpoints=HELD).total("failed")
+        late = stage.crawl(endpoints=HELD).total("quarantined")
         stage.clock.move(hours=3)
         assert late > 3
         assert stage.crawl(endpoints=HELD).requests == 1 + 9, "nobody asks a cache in vain for a record"

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.crawling import ask, count
+from tests.authors import Reply, author, authors, source
+from tests.crawling import ask, count, run
 from tests.hostile import HELD, STAT, Days, keys, quick, staged
 from trawl.model.errors import GuardTripped
 
@@ -48,31 +49,34 @@ def test_a_mass_change_rings_the_alarm_and_is_held_where_the_source_says_so(tmp_
         assert deploys == {"0" if action == "hold" else "1"}
 
 
-def test_fifty_changes_are_no_mass(tmp_path: Path) -> None:
-    with staged(tmp_path, catalogue=Days(0, range(50))) as stage:
-        stage.crawl(quick(**STAT))
-        stage.app.catalogue = Days(1, range(50))
-        report = stage.crawl(quick(**STAT))
-    assert (report.endpoints["stat"].changed, report.endpoints["stat"].notes) == (50, [])
-
-
-@pytest.mark.parametrize(("due", "refused", "aborted"), [(40, 5, False), (40, 6, True), (60, 6, False), (60, 7, True)])
-def test_more_than_a_tenth_and_five_failures_abort_and_the_next_run_goes_on(
-    tmp_path: Path, due: int, refused: int, aborted: bool
+@pytest.mark.parametrize(
+    ("known", "changed", "rings"), [(100, 50, False), (101, 51, True), (40, 36, False), (40, 37, True), (4, 4, False)]
+)
+def test_a_mass_is_half_and_fifty_or_nearly_all_of_a_small_endpoint(
+    tmp_path: Path, known: int, changed: int, rings: bool
 ) -> None:
-    broken = Days(0, range(due))
-    find = broken.find
-    broken.find = lambda path: None if path in {f"stat/{key}" for key in range(refused)} else find(path)  # type: ignore[method-assign]
-    with staged(tmp_path, catalogue=broken) as stage:
+    with authors(keys=range(1, known + 1)) as (url, api):
+        run(tmp_path, url, source())
+        api.odd = {key: Reply(body=author(key, seen=2)) for key in range(1, changed + 1)}
+        report = run(tmp_path, url, source(), force=True)
+    notes = [f"mass change: {changed} of {known} records changed"] if rings else []
+    assert (report.endpoints["authors"].changed, report.endpoints["authors"].notes) == (changed, notes)
+
+
+@pytest.mark.parametrize(("due", "failed", "aborted"), [(40, 5, False), (40, 6, True), (60, 6, False), (60, 7, True)])
+def test_more_than_a_tenth_and_five_failures_abort_and_the_next_run_goes_on(
+    tmp_path: Path, due: int, failed: int, aborted: bool
+) -> None:
+    with authors(keys=range(1, due + 1), odd=dict.fromkeys(range(1, failed + 1), Reply(500))) as (url, api):
         if aborted:
             with pytest.raises(GuardTripped, match=f"of {due} due records failed"):
-                stage.crawl(quick(**STAT))
-            assert ask(tmp_path, "SELECT status FROM pokeapi.runs") == [{"status": "aborted"}]
+                run(tmp_path, url, source())
+            assert ask(tmp_path, "SELECT status FROM books.runs") == [{"status": "aborted"}]
         else:
-            assert count(stage.crawl(quick(**STAT))) == {"new": due - refused, "failed": refused}
-        stage.app.catalogue = Days(0, range(due))
-        stage.crawl(quick(**STAT), force=not aborted)
-    assert len(keys(tmp_path)) == due
+            assert count(run(tmp_path, url, source())) == {"new": due - failed, "failed": failed}
+        api.odd = {}
+        run(tmp_path, url, source(), force=not aborted)
+    assert ask(tmp_path, "SELECT count(*) AS n FROM books.records") == [{"n": due}]
 
 
 def test_an_endpoint_that_the_api_does_not_have_is_absent_and_one_that_it_had_is_held(tmp_path: Path) -> None:

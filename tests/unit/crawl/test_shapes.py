@@ -98,7 +98,7 @@ def test_children_follow_the_paths_in_their_parents_records_down_to_grandchildre
     }
     with serving(bodies) as (url, answers):
         report = run(tmp_path, url, parse_source(CHILDREN, "test"))
-        assert count(report) == {"new": 5, "failed": 1}
+        assert count(report) == {"new": 5, "quarantined": 1}
         answers.bodies["shops"] = [{"id": 1}]
         answers.bodies["s/one"] = [1, 1]
         report = run(tmp_path, url, parse_source(CHILDREN, "test"), force=True)

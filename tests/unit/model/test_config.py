@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from trawl.model.config import EndpointConfig, SourceConfig, Threshold, check_base_url, host_of
+from trawl.model.config import (
+    EndpointConfig,
+    Guards,
+    MassThreshold,
+    SourceConfig,
+    Threshold,
+    check_base_url,
+    host_of,
+)
 
 
 def source(**more: Any) -> SourceConfig:
@@ -249,7 +257,7 @@ def test_a_sources_name_is_plain(name: str) -> None:
     [
         ({"endpoints": {}}, "at least 1"),
         ({"endpoints": []}, "valid dictionary"),
-        ({"rate": {"requests_per_second": 0}}, "greater than 0"),
+        ({"rate": {"requests_per_second": 0}}, "greater than or equal to 0.00001"),
         ({"rate": {"requests_per_second": float("nan")}}, "less than or equal"),
         ({"rate": {"requests_per_second": "5"}}, "valid number"),
         ({"rate": {"connections": True}}, "valid integer"),
@@ -318,6 +326,21 @@ def test_a_guard_needs_more_than_its_share_and_more_than_its_number() -> None:
         True,
         False,
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "of", "exceeded"),
+    [(50, 100, False), (51, 100, True), (50, 60, False), (55, 60, True), (36, 40, False), (37, 40, True)]
+    + [(5, 5, True), (4, 5, False), (4, 4, False), (0, 0, False)],
+)
+def test_a_mass_is_more_than_its_share_and_its_number_or_nearly_all_of_several(
+    number: int, of: int, exceeded: bool
+) -> None:
+    assert Guards().changed.exceeded(number, of) == Guards().quarantined.exceeded(number, of) == exceeded
+
+
+def test_a_share_of_one_takes_a_guard_away() -> None:
+    assert not MassThreshold(ratio=1, count=0).exceeded(40, 40)
 
 
 def test_a_source_survives_its_own_json() -> None:

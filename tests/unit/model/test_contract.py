@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from trawl.model.canonical import parse
-from trawl.model.contract import Contract
+from trawl.model.contract import Contract, is_error
 from trawl.model.errors import BrokenBody
+from trawl.model.keys import KeyPolicy
 
 
 def broken(contract: Contract, body: str, key: str = "1") -> str | None:
@@ -79,8 +80,80 @@ def test_the_key_must_stand_in_the_document(key: str) -> None:
     contract = Contract(key="id")
     assert broken(contract, f'{{"id": {key}}}', key) is None
     assert broken(contract, f'{{"id": "{key}"}}', key) is None
-    assert broken(contract, '{"id": 5}', key) == f"contract: the field 'id' is not the record's key '{key}'"
-    assert broken(contract, "{}", key) is not None
+    assert broken(contract, '{"id": 5}', key) == f"contract: the field 'id' is not the record's key '{key}' but '5'"
+    assert broken(contract, "{}", key) == f"contract: the field 'id' is not the record's key '{key}'"
+
+
+BY_ID = KeyPolicy(("id",))
+
+
+@pytest.mark.parametrize("contract", [Contract(), Contract(type="any"), Contract(fields={"name": "string"})])
+def test_by_default_a_document_must_repeat_the_key_where_it_has_what_makes_it(contract: Contract) -> None:
+    assert contract.check_document({"id": 1, "name": "a"}, "1", BY_ID)
+    assert not contract.check_document({"name": "a"}, "1", BY_ID), "it does not tell whose it is"
+    assert not contract.check_document({"id": 2, "name": "a"}, "1", None), "nobody says that it repeats a key"
+    with pytest.raises(
+        BrokenBody, match=r"the field 'id' is not the record's key '1' but '2'; `contract.key: null` if"
+    ):
+        contract.check_document({"id": 2, "name": "a"}, "1", BY_ID)
+
+
+@pytest.mark.parametrize("contract", [Contract(key=None), Contract(key="no")])
+def test_whoever_writes_a_key_or_none_is_asked_for_no_other(contract: Contract) -> None:
+    assert contract.check_document({"no": 1, "id": 2}, "1", BY_ID)
+    assert contract.written
+
+
+def test_fields_take_the_place_of_the_look_for_errors() -> None:
+    with pytest.raises(BrokenBody, match="nothing but an error"):
+        Contract().check_document({"message": "hello"}, "1", BY_ID)
+    assert not Contract(fields={"message": "string"}).check_document({"message": "hello"}, "1", BY_ID)
+    assert not Contract().written
+    assert Contract(fields={"message": "string"}).written
+    assert Contract(type="array").written
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"error": "x"},
+        {"errors": []} | {"message": "x"},
+        {"Error-Code": 17, "Error_Message": "x"},
+        {"ok": False},
+        {"code": "404", "message": None, "data": None},
+        {"status": "fail", "reason": "x"},
+        {"exception": {"class": "E"}, "trace": ["a"]},
+    ],
+)
+def test_what_has_no_field_but_those_of_an_error_is_one(value: dict[str, object]) -> None:
+    assert is_error(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        [],
+        "error",
+        {"error": "x", "name": "a"},
+        {"ok": True, "message": "x"},
+        {"status": 200, "message": "x"},
+        {"message": {"text": "x"}},
+        {"detail": ["x"], "status": "success"},
+        {"title": "x", "type": "book", "status": "open"},
+        {"code": "DE", "title": "Germany"},
+        {"errors": [], "title": "x"},
+        {"description": "x"},
+    ],
+)
+def test_what_may_be_a_document_is_no_error(value: object) -> None:
+    assert not is_error(value)
+
+
+@pytest.mark.parametrize("key", [False, "", 5, ["id"]])
+def test_a_key_that_names_no_field_is_refused(key: object) -> None:
+    with pytest.raises(ValidationError, match="names no field"):
+        Contract(key=key)
 
 
 @pytest.mark.parametrize("types", ["strng", "", "string|", 5, None])

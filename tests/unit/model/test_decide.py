@@ -207,10 +207,10 @@ def test_an_answer_out_of_an_old_cache_is_asked_for_again_when_that_expires(
 
 
 @pytest.mark.parametrize("status", [404, 410])
-def test_a_refusal_of_a_listed_record_is_a_failure(status: int) -> None:
+def test_a_refusal_of_a_listed_record_sets_it_aside(status: int) -> None:
     for prior in (KNOWN, NEW, replace(MISSING, event=Event.BACK)):
         later = settle(prior, Refusal(NOW + DAY, status, NOW + 5 * DAY), RULES)
-        assert (later.result, later.row.op, later.row.state) == (Result.FAILED, Op.FAIL, State.PRESENT)
+        assert (later.result, later.row.op, later.row.state) == (Result.QUARANTINED, Op.FAIL, State.PRESENT)
         assert (later.row.refused_at, later.row.missing_since) == (None, None)
         assert str(status) in later.row.reason
         assert later.row.retry_at == NOW + 5 * DAY
@@ -299,9 +299,9 @@ def test_a_failure_waits_its_turn_or_until_the_caches_forget_it() -> None:
         assert settle(KNOWN, Failure(NOW, "x", asked), RULES).row.retry_at == retry
 
 
-@pytest.mark.parametrize(("quarantined", "result"), [(True, Result.QUARANTINED), (False, Result.FAILED)])
-def test_a_failure_changes_no_content(quarantined: bool, result: Result) -> None:
-    failed = settle(KNOWN, Failure(NOW + DAY, "why", quarantined=quarantined), RULES)
+@pytest.mark.parametrize("result", [Result.QUARANTINED, Result.FORBIDDEN, Result.FAILED])
+def test_a_failure_changes_no_content(result: Result) -> None:
+    failed = settle(KNOWN, Failure(NOW + DAY, "why", result=result), RULES)
     assert (failed.result, failed.row.op, failed.row.reason) == (result, Op.FAIL, "why")
     assert is_thin(failed.row)
     assert after(failed.row, KNOWN).semantic_hash == KNOWN.semantic_hash
@@ -326,7 +326,12 @@ ANSWERS = st.one_of(
         source_order=st.sampled_from([None, 99, 100, 101]),
     ),
     st.builds(Refusal, st.just(NOW), st.sampled_from([404, 410])),
-    st.builds(Failure, st.just(NOW), st.just("why"), quarantined=st.booleans()),
+    st.builds(
+        Failure,
+        st.just(NOW),
+        st.just("why"),
+        result=st.sampled_from([Result.FAILED, Result.QUARANTINED, Result.FORBIDDEN]),
+    ),
 )
 PRIORS = st.builds(
     replace,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trawl.model.canonical import parse
 from trawl.model.config import KeyConfig
 from trawl.model.errors import TornListing
-from trawl.model.keys import KeyPolicy, fields_of, fill, scalar
+from trawl.model.keys import KeyPolicy, fields_of, fill, key_at, scalar
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
 
@@ -116,3 +116,46 @@ def test_the_fields_of_a_template_are_found_in_order() -> None:
 
 def test_several_fields_are_one_policy() -> None:
     assert KeyConfig(field=["a", "b"]).field == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "document", "key"),
+    [
+        (KeyPolicy(("id",)), {"id": 5}, "5"),
+        (KeyPolicy(("id",)), {"id": None}, None),
+        (KeyPolicy(("id",)), ["id"], None),
+        (KeyPolicy(("a", "b")), {"a": 1, "b": "x:y"}, "1:x%3Ay"),
+        (KeyPolicy(("a", "b")), {"a": 1}, None),
+        (KeyPolicy(("url",), re.compile(r"/(\d+)/$")), {"url": "https://h/a/7/"}, "7"),
+        (KeyPolicy(("url",), re.compile(r"/(\d+)/$")), {"url": "https://home.example.com"}, None),
+    ],
+)
+def test_a_document_tells_its_key_as_an_item_does_or_tells_none(
+    policy: KeyPolicy, document: object, key: str | None
+) -> None:
+    assert policy.told_by(document) == key
+
+
+@given(TEXT, st.sampled_from(["{endpoint}/{key}/", "x/{key}", "x?id={key}", "x/{key}/{key}.json", "{key}"]))
+def test_the_key_is_read_back_from_the_path_that_it_made(key: str, template: str) -> None:
+    key = key.strip("./") or "x"
+    if template != "{key}" or (not set("?#&\n\r") & set(key)):
+        assert key_at(template, "a", fill(template, endpoint="a", key=key)) == key
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("{endpoint}/{key}", "b/7"),
+        ("{endpoint}/{key}", "a/7/more"),
+        ("x/{key}/{key}", "x/7/8"),
+        ("{item.url}", "a/7"),
+        ("{endpoint}/{label}", "a/7"),
+    ],
+)
+def test_no_key_is_read_from_a_path_of_another_kind(template: str, path: str) -> None:
+    assert key_at(template, "a", path) is None
+
+
+def test_a_slash_or_a_query_more_is_the_same_path() -> None:
+    assert [key_at("{endpoint}/{key}", "a", path) for path in ("a/7", "a/7/", "a/7?b=1", "a/7/#c")] == ["7"] * 4

@@ -20,8 +20,8 @@ _MEANINGS = {
     Action.OK: "a document: a crawl reads it",
     Action.NOT_MODIFIED: "what is stored still holds",
     Action.RETRY: "passes by itself: a crawl waits and asks again, then leaves it to the next run",
-    Action.LATER: "refused: a crawl counts it as failed and asks again in a later run",
-    Action.GONE: "not there: a listed record counts as failed; one that is missing from the list is on its way to a tombstone",
+    Action.LATER: "refused: a crawl goes on without it and asks again in a later run",
+    Action.GONE: "not there: a listed record is set aside; one that is missing from the list is on its way to a tombstone",
     Action.QUARANTINE: "a success without a document: a crawl keeps it in quarantine",
 }
 _HEADERS = (
@@ -63,7 +63,7 @@ class Asker:
         except (Retriable, Skippable) as error:
             seconds = time.perf_counter() - began
             wait = getattr(error, "wait", None)
-            meaning = _MEANINGS[Action.RETRY] if isinstance(error, Retriable) else "a crawl counts it as failed"
+            meaning = _MEANINGS[Action.RETRY] if isinstance(error, Retriable) else "a crawl sets the record aside"
             asked = (
                 f"; it asks to be left alone for {wait.total_seconds():.0f} s" if isinstance(wait, timedelta) else ""
             )

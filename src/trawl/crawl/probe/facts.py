@@ -43,7 +43,10 @@ class ListFacts:
 
 @dataclass(slots=True)
 class RecordFacts:
-    """What the record's document says, and what a crawl would do with it."""
+    """What the record's document says, and what a crawl would do with it.
+
+    `suggestion`: a contract that the document keeps, where the source has none.
+    """
 
     key: str
     label: str | None
@@ -52,6 +55,7 @@ class RecordFacts:
     canonical_hash: str
     semantic_hash: str
     unordered: dict[str, int]
+    suggestion: str = ""
     verdict: str | None = None
     meaning: str = ""
     state: str | None = None

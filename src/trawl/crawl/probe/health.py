@@ -195,6 +195,9 @@ async def _ask(crawler: SourceCrawler, client: Client, area: str, listed: list[s
     await explain_record(Asker(record, crawler, client), key)
     label = f"{endpoint} {key}"
     yield _found(record, area, f"record {label}", "keeps its contract")
+    if record.record is not None and record.record.suggestion:
+        remedy = f"this document suggests `{record.record.suggestion}`"
+        yield Health(area, f"contract of {endpoint}", Level.WARNING, "none is written", remedy)
     headers = record.requests[-1].headers if record.requests else {}
     if not record.ok or source.endpoints[endpoint].detail is None:
         return

@@ -4,7 +4,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from trawl.crawl.fetch import read_document
+from trawl.crawl.doubts import Doubts, policy_of
+from trawl.crawl.fetch import led_to, read_document
 from trawl.lake import Lake
 from trawl.lake.reading.finding import find_key, nobody, several
 from trawl.lake.reading.history import standing
@@ -16,7 +17,7 @@ from trawl.model.describe import fields_text
 from trawl.model.diff import diff
 from trawl.model.documents import Document, read_json
 from trawl.model.errors import BrokenBody, ConfigurationError
-from trawl.model.keys import fields_of, fill, scalar
+from trawl.model.keys import KeyPolicy, fields_of, fill, scalar
 from trawl.model.records import Event, Prior, Result, State
 from trawl.model.values import each
 from trawl.sources import Item
@@ -25,7 +26,7 @@ from trawl.transport import Response
 from .asking import Asker
 from .facts import RecordFacts
 from .lists import explain_list
-from .remedies import NO_JSON, contract_remedy
+from .remedies import NO_JSON, contract_remedy, contract_text
 
 _NEAR = 3
 _RESULTS = {
@@ -76,7 +77,8 @@ async def explain_record(work: Asker, wanted: str, lake: Lake | None = None) -> 
         response = None if path is None else await _fetch(work, prior, path, why)
     if response is None or path is None or not work.usable(response, "detail.path"):
         return
-    _judge(work, prior, stored, response, path)
+    doubts = None if part is None else Doubts(part, snapshot, work.source)
+    _judge(work, prior, stored, response, path, doubts)
 
 
 async def _fetch(work: Asker, prior: Prior, path: str, why: str) -> Response | None:
@@ -173,15 +175,17 @@ async def _listed(work: Asker, wanted: str, prior: Prior, stored: str | None, kn
     _judge(work, prior, stored, response, None)
 
 
-def _judge(work: Asker, prior: Prior, stored: str | None, response: Response, path: str | None) -> None:
+def _judge(
+    work: Asker, prior: Prior, stored: str | None, response: Response, path: str | None, doubts: Doubts | None = None
+) -> None:
     """What the document holds, against contract, key, label and lake."""
     try:
         value = _json(response).value
     except BrokenBody as error:
         work.problem(error.message, f"`detail.path` {NO_JSON}")
         return
-    contract = work.config.contract
-    if own := _called_by_label(work, prior, value):
+    contract, policy = work.config.contract, policy_of(work.crawler, work.found.endpoint)
+    if own := _called_by_label(work, prior, value, policy):
         work.found.notes.append(f"the API also answers to the label {prior.key!r}; the record's key is {own}")
         prior = replace(prior, key=own)
     key = prior.key
@@ -189,7 +193,7 @@ def _judge(work: Asker, prior: Prior, stored: str | None, response: Response, pa
     facts = RecordFacts(
         key,
         scalar(value, work.config.label) if work.config.label else None,
-        list(contract.findings(value, key)),
+        list(contract.findings(value, key, policy)),
         byte_hash(_json(response).text).hex(),
         marks.canonical.hex(),
         marks.semantic.hex(),
@@ -201,11 +205,15 @@ def _judge(work: Asker, prior: Prior, stored: str | None, response: Response, pa
             f"`label` {work.config.label!r} is no text or integer here. Fields: {fields_text(value)}"
         )
     try:
-        answer = read_document(work.source, prior.endpoint, key, path or "", response)
+        answer = read_document(work.source, prior.endpoint, key, path or "", response, policy)
+        if answer.anonymous and doubts is not None:
+            doubts.check(prior, answer, policy, led_to(work.client, path or "", response))
     except BrokenBody as error:
         work.problem(error.message, contract_remedy(next((f for f in facts.contract if not f.ok), None), value))
         facts.verdict, facts.meaning = Result.QUARANTINED, "a crawl would keep it in quarantine"
         return
+    if work.config.detail is not None and not contract.written:
+        facts.suggestion = contract_text(value, key)
     rules = Rules("try", work.config.unordered_paths, work.config.guards.tombstone_after)
     settled = settle(prior, answer, rules)
     facts.verdict, facts.meaning = settled.result, _RESULTS.get(settled.result, "")
@@ -217,10 +225,10 @@ def _judge(work: Asker, prior: Prior, stored: str | None, response: Response, pa
         facts.differences = list(diff(parse(stored.encode()), value))
 
 
-def _called_by_label(work: Asker, prior: Prior, value: Any) -> str | None:
+def _called_by_label(work: Asker, prior: Prior, value: Any, policy: KeyPolicy | None) -> str | None:
     """The record's key, where it was asked for by its label and answered nevertheless."""
     field, label = work.config.contract.key, work.config.label
-    own = scalar(value, field) if field else None
+    own = scalar(value, field) if isinstance(field, str) else policy.told_by(value) if field and policy else None
     named = scalar(value, label) if label else None
     asked_by_label = prior.event == Event.NEW and own != prior.key and (named or "").lower() == prior.key.lower()
     return own if asked_by_label else None

@@ -1,11 +1,15 @@
 """What to change in a source where it does not fit what came."""
 
+import re
 from typing import Any
 
-from trawl.model.contract import Finding
+from trawl.model.contract import Finding, json_type
 from trawl.model.describe import fields_text
 from trawl.model.errors import TornListing
+from trawl.model.keys import scalar
 
+_PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")  # a name that is a path and a YAML key as it stands
+_SUGGESTED = 5
 NO_JSON = "must lead to a JSON document; open the address to see what it is"
 
 
@@ -15,6 +19,17 @@ def torn_remedy(error: TornListing, items: Any) -> str:
     if "came twice" in error.message:
         return f"`key.field` does not tell the items apart. {shown}"
     return f"{error.remedy or 'correct `detail.path` or `pagination`'}. {shown}"
+
+
+def contract_text(value: Any, key: str) -> str:
+    """A contract that a document keeps: fields that it has, and the one that repeats its key."""
+    if not isinstance(value, dict):
+        return f"contract: {{type: {'array' if isinstance(value, list) else 'any'}}}"
+    plain = {name: json_type(item) for name, item in value.items() if item is not None and _PLAIN.fullmatch(name)}
+    own = next((name for name in plain if scalar(value, name) == key), None)
+    names = dict.fromkeys([own, *plain] if own else plain)
+    fields = ", ".join(f"{name}: {plain[name]}" for name in list(names)[:_SUGGESTED])
+    return f"contract: {{fields: {{{fields}}}" + (f", key: {own}}}" if own else "}")
 
 
 def contract_remedy(finding: Finding | None, value: Any) -> str:

@@ -134,7 +134,7 @@ def _untold(source: SourceConfig, endpoint: str, key: str, error: TornListing) -
 
 def _check_contract(config: EndpointConfig, endpoint: str, payload: Any, old: str, new: str | None) -> None:
     field = config.contract.key
-    if payload is not None and field is not None and scalar(payload, field) != new:
+    if payload is not None and isinstance(field, str) and scalar(payload, field) != new:
         raise ConfigurationError(
             f"{endpoint}: the contract wants the key in the field {field!r}, but of the record {old} that is not {new!r}",
             remedy="change `contract.key` as well; nothing was changed",

@@ -5,10 +5,12 @@ from collections.abc import Container
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 
 from multidict import CIMultiDict
 
+from trawl.crawl.doubts import Doubts, policy_of
 from trawl.crawl.fetch import read_document
 from trawl.crawl.planning import check_keys
 from trawl.crawl.report import EndpointReport, Report
@@ -21,6 +23,7 @@ from trawl.model.decide import Rules, settle
 from trawl.model.errors import BrokenBody, ConfigurationError
 from trawl.model.keys import fields_of, fill
 from trawl.model.records import Answer, Prior, Result, Settled, State
+from trawl.sources import SourceCrawler, as_crawler
 from trawl.transport import Clock, Response, utc_now
 
 from .rules import follow_rules
@@ -31,6 +34,7 @@ class Verdict(StrEnum):
     """What became of an answer that was replayed, beside the results of a run."""
 
     BROKEN = "still broken"
+    REFUSED = "still refused"
     LEFT = "left alone"
 
 
@@ -89,31 +93,39 @@ def find_quarantined(
 
 def replay(
     lake: Lake,
-    source: SourceConfig,
+    described: SourceConfig | SourceCrawler,
     endpoint: str | None = None,
     wanted: str | None = None,
     *,
     dry_run: bool = False,
     clock: Clock = utc_now,
 ) -> tuple[list[Replayed], Report | None]:
-    """Run the newest kept answer of each record in question through the source's contract and rules of today.
+    """Run the newest kept document of each record in question through the source's contract and rules of today.
 
-    What passes becomes content of the instant at which it came, in one commit; what does not stays open. A record
-    that was read well since is left alone. The report is None where nothing was committed.
+    What passes becomes content of the instant at which it came, in one commit; what does not stays open, and so does
+    what holds no document: only the API can answer that anew. A record that was read well since is left alone. The
+    report is None where nothing was committed.
     """
+    crawler = as_crawler(described)
+    source = crawler.config_block
     with upkeep(lake, source.name, clock, dry_run=dry_run) as work:
         check_keys(source, work.facts)
         rows = find_quarantined(lake, source.name, endpoint, wanted, known=source.endpoints)
         records = [row for row in rows if not row["endpoint"].endswith(LIST_PAGES)]  # a list is read anew by every run
-        newest = {(row["endpoint"], row["key"]): row for row in reversed(records) if wanted or row["open"]}
+        kept: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        for row in records:
+            if wanted or row["open"]:
+                kept[row["endpoint"], row["key"]].append(row)
         if not dry_run:
-            work = follow_rules(work, source, sorted({place for place, _ in newest}))  # noqa: PLW2901
-        priors = work.source.priors(work.snapshot, list(newest))
+            work = follow_rules(work, source, sorted({place for place, _ in kept}))  # noqa: PLW2901
+        priors = work.source.priors(work.snapshot, list(kept))
         writer = work.source.log.writer(work.run, "replay")
+        doubts = Doubts(work.source, work.snapshot, source)
         results = []
         passed: dict[str, Counter[str]] = defaultdict(Counter)
-        for record, row in sorted(newest.items()):
-            settled = _replay(work, source, row, priors[record])
+        for record in sorted(kept):
+            row, answer = _newest_document(work, kept[record])
+            settled = _replay(work, crawler, doubts, row, answer, priors[record])
             if isinstance(settled, Settled):
                 passed[record[0]][settled.result] += 1
                 if not dry_run and writer.add(settled.row):
@@ -125,18 +137,36 @@ def replay(
         return results, work.commit_run("replay", work.facts, writer.close(), endpoints=_counts(passed))
 
 
-def _replay(work: Upkeep, source: SourceConfig, row: dict[str, Any], prior: Prior) -> Settled | Replayed:
+def _newest_document(work: Upkeep, rows: list[dict[str, Any]]) -> tuple[dict[str, Any], Kept | None]:
+    """The newest kept answer of a record that may hold a document; where none does, the newest."""
+    found = ((row, work.source.runs.quarantined(row["run"], row["endpoint"], row["key"])) for row in rows)
+    newest = next(found)
+    return newest if not _is_refusal(newest[1]) else next((each for each in found if not _is_refusal(each[1])), newest)
+
+
+def _is_refusal(kept: Kept | None) -> bool:
+    """Whether an answer holds no document, whatever the contract: only the API can answer that anew."""
+    if kept is None:
+        return False
+    return not kept.whole or kept.status is None or classify(kept.status) not in {Action.OK, Action.QUARANTINE}
+
+
+def _replay(
+    work: Upkeep, crawler: SourceCrawler, doubts: Doubts, row: dict[str, Any], kept: Kept | None, prior: Prior
+) -> Settled | Replayed:
+    source = crawler.config_block
     if not row["open"]:
         return _replayed(row, Verdict.LEFT, "the record was read well since")
     if prior.state == State.GONE:
         return _replayed(row, Verdict.LEFT, "the record is gone since")
     if prior.endpoint not in source.endpoints:
         return _replayed(row, Verdict.LEFT, f"the source has no endpoint {prior.endpoint!r} any longer")
-    kept = work.source.runs.quarantined(row["run"], prior.endpoint, prior.key)
     if kept is None:
         return _replayed(row, Verdict.LEFT, "its body is not kept any longer")
+    if _is_refusal(kept):
+        return _replayed(row, Verdict.REFUSED, kept.reason)
     try:
-        answer = _answer(source, prior, kept)
+        answer = _answer(crawler, doubts, prior, kept)
     except BrokenBody as error:
         return _replayed(row, Verdict.BROKEN, error.message)
     config = source.endpoints[prior.endpoint]
@@ -146,21 +176,24 @@ def _replay(work: Upkeep, source: SourceConfig, row: dict[str, Any], prior: Prio
     return settled
 
 
-def _answer(source: SourceConfig, prior: Prior, kept: Kept) -> Answer:
+def _answer(crawler: SourceCrawler, doubts: Doubts, prior: Prior, kept: Kept) -> Answer:
     """What the answer says under the contract of today. Raises BrokenBody."""
-    config = source.endpoints[prior.endpoint]
+    source = crawler.config_block
+    config, policy = source.endpoints[prior.endpoint], policy_of(crawler, prior.endpoint)
     if config.detail is None:
         value = parse(kept.body)
         config.contract.check(value, prior.key)
         return Answer(kept.at, kept.body, value, label=prior.label)
-    action = classify(kept.status)
-    if action is not Action.OK:
+    if kept.status != HTTPStatus.OK:
         raise BrokenBody(f"no document: status {kept.status}")
     path = prior.locator
     if path is None and not any(field.startswith(("parent.", "item.")) for field in fields_of(config.detail.path)):
         path = fill(config.detail.path, endpoint=prior.endpoint, key=prior.key, label=prior.label)
-    response = Response(kept.status, action, CIMultiDict(kept.headers), kept.body, kept.at)
-    return read_document(source, prior.endpoint, prior.key, path, response)
+    response = Response(kept.status, Action.OK, CIMultiDict(kept.headers), kept.body, kept.at)
+    answer = read_document(source, prior.endpoint, prior.key, path, response, policy)
+    if answer.anonymous:
+        doubts.check(prior, answer, policy, kept.led_to)
+    return answer
 
 
 def _replayed(row: dict[str, Any], result: str, reason: str | None = None) -> Replayed:

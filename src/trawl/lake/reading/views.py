@@ -129,7 +129,7 @@ def changes(rows: str) -> str:
 
 
 def quarantine(rows: str, listings: str, source: str) -> str:
-    """Answers that broke their contract; `open` while the record (or the list, of which it is a page) was not read well since."""
+    """Answers that were set aside; `open` while the record (or the list, of which it is a page) was not read well since."""
     return f"""
         SELECT endpoint, key,
                (SELECT arg_max(label, named.valid_from) FILTER (label IS NOT NULL) FROM {rows} named

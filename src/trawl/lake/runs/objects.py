@@ -9,18 +9,21 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ConfigDict, TypeAdapter
 
 from trawl.lake.log.table import LogFile
 from trawl.lake.store import Conflict, Store
 from trawl.model.errors import LakeError
 from trawl.model.records import Prior
 
+from .documents import ANSWER, CLOSED, MANIFEST, Counts, Facts, Hold, Instant, is_whole, read
 from .plans import Planner
 
 
@@ -47,17 +50,19 @@ class Plan:
         facts: what the next run builds on, should this one commit.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = CLOSED
+
     run: str
     source: str
     mode: str
     config: str
     base: int
-    created_at: str
+    created_at: Instant
     shards: list[Shard]
     files: list[LogFile]
-    held: dict[str, dict[str, Any]]
-    endpoints: dict[str, dict[str, Any]]
-    facts: dict[str, Any]
+    held: dict[str, Hold]
+    endpoints: dict[str, Counts]
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +73,48 @@ class Outcome:
         results: counts, by endpoint and result.
         unfetched: records that no budget was left for.
         told: the paths of children that new documents tell, by child and key.
+        losses: the keys of what came to nothing for the first time, by guard and endpoint.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = CLOSED
 
     shard: int
     files: list[LogFile]
     results: dict[str, dict[str, int]]
-    unfetched: int = 0
-    told: dict[str, dict[str, str]] = field(default_factory=dict)
+    unfetched: int
+    told: dict[str, dict[str, str]]
+    losses: dict[str, dict[str, list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A response in quarantine."""
+    """A response in quarantine.
+
+    Attributes:
+        status: None where no answer came, or none was asked for.
+        whole: whether the body is all of it.
+        led_to: where redirects have led, below the base address; empty where there was none.
+    """
 
     endpoint: str
     key: str
     reason: str
-    status: int
+    status: int | None
     headers: dict[str, str]
     body: bytes
     at: datetime
+    whole: bool = True
+    led_to: str = ""
+
+
+class Keys:
+    """Keys that can be looked for: in Arrow, for there may be millions."""
+
+    def __init__(self, keys: pa.ChunkedArray) -> None:
+        self._keys = keys
+
+    def __contains__(self, key: object) -> bool:
+        return bool(pc.index(self._keys, key).as_py() >= 0)
 
 
 class RunStore:
@@ -116,8 +143,13 @@ class RunStore:
         return {run: self._whole_plan(run) for run in sorted(self._store.folders(f"{self._source}/plans"))}
 
     def _whole_plan(self, run: str) -> Plan | None:
-        document = _document(self._store.get(f"{self._plan(run)}/plan.json"))
-        plan = None if document is None else _plan(document)
+        content = self._store.get(f"{self._plan(run)}/plan.json")
+        plan = read(_PLAN, content)
+        if plan is None and content is not None and is_whole(content):
+            raise LakeError(
+                f"the plan of run {run} was written by another Trawl, or is damaged",
+                remedy="finish it with that version, or delete the source's plans/ folder",
+            )
         if plan is None or not all(map(self._is_whole, plan.files)):
             return None
         return plan if self._store.size_of(f"{self._plan(run)}/shards.arrow", b"ARROW1") else None
@@ -130,7 +162,8 @@ class RunStore:
         self._store.drop_folder(self._plan(run))
 
     def drop_plans(self) -> list[str]:
-        """Remove every plan, also what is left of one; the runs that they were of."""
+        """Remove every plan, also what is left of one, and the note of losses; the runs that the plans were of."""
+        self.drop_losses()
         runs = self._store.folders(f"{self._source}/plans")
         for run in runs:
             self.drop_plan(run)
@@ -141,6 +174,16 @@ class RunStore:
         with self._store.open(f"{self._plan(run)}/shards.arrow") as file:
             rows = pa.ipc.open_file(file).get_batch(shard).to_pylist()
         return [Prior(**row) for row in rows]
+
+    def planned_keys(self, run: str, endpoint: str) -> Keys:
+        """The keys of an endpoint's records in a plan."""
+        with self._store.open(f"{self._plan(run)}/shards.arrow") as file:
+            shards = pa.ipc.open_file(file)
+            found = []
+            for number in range(shards.num_record_batches):
+                rows = shards.get_batch(number)
+                found.append(rows["key"].filter(pc.equal(rows["endpoint"], endpoint)))
+        return Keys(pa.chunked_array(found, pa.string()))
 
     def save_outcome(self, run: str, outcome: Outcome) -> None:
         """Store what a shard came to. Of two attempts the first one counts: the other's files stay uncommitted."""
@@ -164,15 +207,28 @@ class RunStore:
             self._store.delete(path)
         return len(broken)
 
+    def note_losses(self, keys: Mapping[str, list[str]]) -> None:
+        """Note, by endpoint, what made a run abort: its rows are not committed, and the next run must know."""
+        self._store.put(self._losses, _json(keys))
+
+    def losses(self) -> dict[str, set[str]]:
+        """What came to nothing in runs that were aborted since the last one that committed, by endpoint."""
+        return {endpoint: set(keys) for endpoint, keys in (read(_LOSSES, self._store.get(self._losses)) or {}).items()}
+
+    def drop_losses(self) -> None:
+        """Forget them: a run has committed, and the log says who failed in it."""
+        if self._store.get(self._losses) is not None:
+            self._store.delete(self._losses)
+
+    @property
+    def _losses(self) -> str:
+        return f"{self._source}/losses.json"
+
     def _outcomes(self, run: str) -> dict[str, Outcome | None]:
         found: dict[str, Outcome | None] = {}
         for path in [item["path"] for item in self._store.scan(self._plan(run))]:
             if path.endswith(".json") and not path.endswith("plan.json"):
-                data = _document(self._store.get(path))
-                if data is not None and "told" not in data:  # older code wrote it: whose children are not known
-                    data = None
-                files = [] if data is None else [LogFile(**file) for file in data["files"]]
-                found[path] = None if data is None else Outcome(**data | {"files": files})
+                found[path] = read(_OUTCOME, self._store.get(path))
         return found
 
     def _is_whole(self, file: LogFile) -> bool:
@@ -199,7 +255,7 @@ class RunStore:
         """
         paths = sorted((item["path"] for item in self._store.scan(f"{self._source}/runs")), reverse=True)
         return [
-            _document(self._store.get(path)) or _lost_manifest(path)
+            read(MANIFEST, self._store.get(path)) or _lost_manifest(path)
             for path in (paths if newest is None else paths[:newest])
         ]
 
@@ -212,12 +268,14 @@ class RunStore:
         key: str,
         *,
         reason: str,
-        status: int,
+        status: int | None,
         headers: Mapping[str, str],
         body: bytes,
         at: datetime,
+        whole: bool = True,
+        led_to: str = "",
     ) -> None:
-        """Keep a response that broke its contract, whole but for its cookies, with its reason."""
+        """Keep what came in place of a usable document with its reason, and without its cookies; see `Kept`."""
         try:
             content: dict[str, str] = {"body": body.decode()}
         except UnicodeDecodeError:
@@ -229,20 +287,20 @@ class RunStore:
             "status": status,
             "observed_at": at.isoformat(),
             "headers": {name: value for name, value in headers.items() if name.lower() != "set-cookie"},
+            "whole": whole,
+            "led_to": led_to,
         } | content
         self._store.put(quarantine_path(self._source, run, endpoint, key), _json(document))
 
     def quarantined(self, run: str, endpoint: str, key: str) -> "Kept | None":
         """A response that was kept, or None where it is kept no longer."""
-        content = self._store.get(quarantine_path(self._source, run, endpoint, key))
-        if content is None:
-            return None
-        found = json.loads(content)
-        if found["key"] != key:  # a killed rekey has left another record's there
+        found = read(ANSWER, self._store.get(quarantine_path(self._source, run, endpoint, key)))
+        if found is None or found["key"] != key:  # a killed rekey has left another record's there
             return None
         body = base64.b64decode(found["body_base64"]) if "body_base64" in found else found["body"].encode()
         at = datetime.fromisoformat(found["observed_at"])
-        return Kept(endpoint, key, found["reason"], found["status"], found["headers"], body, at)
+        whole, led_to = found.get("whole", True), found.get("led_to", "")
+        return Kept(endpoint, key, found["reason"], found["status"], found["headers"], body, at, whole, led_to)
 
     def quarantine_objects(self, endpoint: str | None = None, key: str | None = None) -> Iterator[dict[str, Any]]:
         """The objects of kept responses: all, or those of one record in any run."""
@@ -262,9 +320,9 @@ class RunStore:
         for item in self._store.scan(f"{self._source}/quarantine"):
             _, _, run, place, _ = item["path"].split("/", 4)
             content = self._store.get(item["path"]) if place == endpoint else None
-            document = _document(content) or {}
-            key = keys.get(document.get("key", ""))
-            if content is not None and key is not None and key != document["key"]:
+            document = read(ANSWER, content)
+            key = None if document is None else keys.get(document["key"])
+            if content is not None and document is not None and key is not None and key != document["key"]:
                 new[quarantine_path(self._source, run, endpoint, key)] = _json(document | {"key": key})
                 old[item["path"]] = content
         contested = {path: old[path] for path in old if path in new}
@@ -290,14 +348,6 @@ def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:
     return f"{source}/quarantine/{run}/{endpoint}/{name if len(name) <= 200 else hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
-def _document(content: bytes | None) -> dict[str, Any] | None:
-    """A stored document, or None where there is none or a power cut has left less than it."""
-    try:
-        return None if content is None else dict(json.loads(content))
-    except (ValueError, TypeError):
-        return None
-
-
 def _lost_manifest(path: str) -> dict[str, Any]:
     run, _, status = path.rpartition("/")[2].removesuffix(".json").partition(".")
     note = f"its manifest {path} is damaged"
@@ -305,16 +355,9 @@ def _lost_manifest(path: str) -> dict[str, Any]:
     return lost | {"endpoints": {}, "holds": {}}
 
 
-def _plan(data: dict[str, Any]) -> Plan:
-    try:
-        data["shards"] = [Shard(**shard) for shard in data["shards"]]
-        data["files"] = [LogFile(**file) for file in data["files"]]
-        return Plan(**data)
-    except (KeyError, TypeError):
-        raise LakeError(
-            f"the plan of run {data.get('run')} was written by another Trawl",
-            remedy="finish it with that version, or delete the source's plans/ folder",
-        ) from None
+_PLAN = TypeAdapter(Plan)
+_OUTCOME = TypeAdapter(Outcome)
+_LOSSES = TypeAdapter(dict[str, list[str]])
 
 
 def _json(value: Any) -> bytes:
