@@ -112,4 +112,4 @@ def _text(value: str) -> str:
         found = raw.decode()
     except UnicodeDecodeError:
         found = raw.decode("latin-1")
-    return "".join(letter for letter in found if letter.isprintable())
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in found)  # (never another value's text)
