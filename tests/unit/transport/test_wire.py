@@ -23,7 +23,9 @@ async def test_all_lines_of_a_link_header_are_one_list() -> None:
         assert response.headers["link"] == '</a>; rel="first", </b>; rel="next"'
 
 
-@pytest.mark.parametrize(("sent", "kept"), [(b'"caf\xe9"', '"café"'), ('"é"'.encode(), '"é"'), (b'"\x9b\xff"', '"\ufffdÿ"')])
+@pytest.mark.parametrize(
+    ("sent", "kept"), [(b'"caf\xe9"', '"café"'), ('"é"'.encode(), '"é"'), (b'"\x9b\xff"', '"\ufffdÿ"')]
+)
 async def test_a_header_beyond_ascii_is_text_that_can_be_kept(sent: bytes, kept: str) -> None:
     async with asking(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\netag: " + sent + b"\r\n\r\n{}") as (client, _):
         etag = (await client.get("x")).headers["etag"]
