@@ -1,5 +1,6 @@
 """A listing that may be short is never believed: each row is an API, or a mistake in a source, that once came back short."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from tests.crawling import ask, run
 from tests.listing_api import PAGINATION, Answer, ListApi, described, serving
+from trawl.cli.app import invoke
 from trawl.lake import Lake
 from trawl.sources import parse_source
 
@@ -103,6 +105,15 @@ COMPLETE: dict[str, tuple[ListApi, str]] = {
     "the end is told by a flag of counted pages": (
         ListApi(past="404", cap=50, shape=fields(hasMore=lambda to: to is not None)),
         described("{kind: offset, limit: 50, more: hasMore}"),
+    ),
+    "a redirect forgets the query": (
+        ListApi(
+            cap=None,
+            before=lambda api, _: (
+                Answer(b"", 302, [("location", "/api/v2/items/")]) if "items?" in api.asked[-1] else None
+            ),
+        ),
+        described("{kind: offset}"),
     ),
     "the end is told by a value": (
         ListApi(style="cursor", shape=fields(next=lambda to: int(to or 0))),
@@ -256,3 +267,45 @@ def test_what_the_lake_holds_stays_the_run_is_degraded_and_three_times_in_a_row_
     with serving(ListApi()) as url:
         report = run(tmp_path, url, good)
     assert (report.status, report.unread, report.ok) == ("done", {}, True)
+
+
+def test_the_commands_name_what_could_not_be_read_and_the_exit_code_tells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, torn = tmp_path / "good.yaml", tmp_path / "torn.yaml"
+    good.write_text(described("{kind: offset}"))
+    torn.write_text(described("{kind: cursor, cursor: nowhere, param: after}"))
+    lake = ["--lake", str(tmp_path / "lake")]
+    with serving(ListApi()) as url:
+        flags = ["--base-url", url, "--rate", "unlimited", *lake]
+        assert invoke(["run", str(torn), *flags]) == 1
+        said = capsys.readouterr().out
+        assert "failed in" in said
+        assert "not read: the list of items (the lake has nothing of it)" in said
+        assert invoke(["run", str(good), *flags]) == 0
+        capsys.readouterr()
+        assert invoke(["run", str(torn), "--json", *flags]) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert (report["status"], report["endpoints"]["items"]["unread"]) == ("degraded", 1)
+        assert invoke(["status", *lake]) == 0
+        assert "the list of items could not be read in 1 run" in capsys.readouterr().out
+        assert [invoke(["run", str(torn), *flags]) for _ in range(2)] == [0, 1]
+        assert "2 runs in a row" in capsys.readouterr().out
+        assert invoke(["run", str(good), *flags]) == 0
+        capsys.readouterr()
+        assert invoke(["status", "--json", *lake]) == 0
+    assert json.loads(capsys.readouterr().out)["sources"]["things"]["unread"] == {}
+
+
+def test_a_header_beyond_ascii_on_one_record_ends_no_run(tmp_path: Path) -> None:
+    def tagged(api: ListApi, _: int) -> Answer | None:
+        key = api.asked[-1].rpartition("/")[2]
+        if not key.isdigit():
+            return None
+        return Answer({"id": int(key)}, headers=[("etag", '"caf\xe9"' if key == "7" else f'"{key}"')])
+
+    api = ListApi(total=30, before=tagged)
+    source = described("{kind: offset}").replace("detail: null", "detail: {path: 'items/{key}'}")
+    assert crawled(tmp_path, api, source).total("new") == 30
+    (row,) = ask(tmp_path, "SELECT etag FROM things.records WHERE key = '7'")
+    assert row["etag"] == '"café"'
