@@ -94,6 +94,15 @@ def test_a_label_is_looked_up_in_the_list(attempt: Any) -> None:
     assert "record 1 Ada" in said
 
 
+def test_items_without_a_key_are_noted_and_the_others_are_tried(attempt: Any) -> None:
+    documents = {"/users": {"total": 3, "data": [{"name": "Nobody"}, *USERS]}}
+    code, said, _ = attempt(documents=documents)
+    assert code == 0
+    assert all(word in said for word in ["1 of 3 items have no key", "1 Ada", "2 Bob"])
+    code, said, _ = attempt("bob", documents=documents)
+    assert "record 2 Bob" in said
+
+
 @pytest.mark.parametrize(
     ("documents", "changes", "words"),
     [

@@ -37,6 +37,20 @@ def test_a_list_is_tried_by_its_first_batch(capsys: pytest.CaptureFixture[str], 
     assert not found["listing"]["complete"]
 
 
+def test_items_without_a_key_are_noted_and_the_others_are_tried(capsys: pytest.CaptureFixture[str]) -> None:
+    class Odd(Museum):
+        async def discover_item_ids(
+            self, endpoint: str, client: Client, known: Validators | None = None
+        ) -> AsyncIterator[Batch]:
+            async for batch in super().discover_item_ids(endpoint, client, known):
+                yield Batch([{}, *batch.items], response=batch.response)
+
+    register("museum", Odd)
+    found = tried(capsys)
+    assert found["listing"]["keys"] == [["1901.2", "The Ferry"]]
+    assert "1 of 2 items have no key" in found["notes"][0]
+
+
 @pytest.mark.parametrize(("wanted", "requests"), [("1901.2", 1), ("The Ferry", 3)])
 def test_a_record_is_tried_by_key_or_label(capsys: pytest.CaptureFixture[str], wanted: str, requests: int) -> None:
     found = tried(capsys, wanted)

@@ -1,5 +1,6 @@
 """A list, explained: its first page, and whether that is all of it."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -43,19 +44,16 @@ async def explain_list(work: Asker) -> list[tuple[str, str | None, Any]] | None:
         return None
     columns, walk = Columns(work.source, name), Walk(request, config)
     try:
-        columns.add(page.items)
-        columns.verify_keys(work.config.guards.keyless)
+        items = _with_keys(work, columns, page.items)
         walk.take(page)
     except TornListing as error:
         work.problem(error.message, torn_remedy(error, page.items))
         return None
-    if columns.keyless:
-        work.found.notes.append(f"{columns.keyless} of {columns.items} items have no key: {columns.reason}")
     facts = ListFacts(len(page.items), page.count, walk.request is None, verified=False)
     facts.keys = list(zip(columns.keys[:_SHOWN], columns.labels[:_SHOWN], strict=True))
     work.found.listing = facts
     _judge_list(work, facts, columns, page.items, walk.request is None)
-    return list(zip(columns.keys, columns.labels, page.items, strict=True))
+    return list(zip(columns.keys, columns.labels, items, strict=True))
 
 
 async def _list_in_python(work: Asker) -> list[tuple[str, str | None, Any]] | None:
@@ -71,7 +69,7 @@ async def _list_in_python(work: Asker) -> list[tuple[str, str | None, Any]] | No
             return None
         if batch.response is not None and not work.usable(batch.response, "discover_item_ids"):
             return None
-        columns.add(batch.items)
+        items = _with_keys(work, columns, batch.items)
     except Exception as error:  # noqa: BLE001  a source's own code may raise anything
         work.fault(error)
         return None
@@ -79,7 +77,16 @@ async def _list_in_python(work: Asker) -> list[tuple[str, str | None, Any]] | No
     facts.keys = list(zip(columns.keys[:_SHOWN], columns.labels[:_SHOWN], strict=True))
     facts.note = "the first batch: a crawl takes them all, and verifies the whole"
     work.found.listing = facts
-    return list(zip(columns.keys, columns.labels, batch.items, strict=True))
+    return list(zip(columns.keys, columns.labels, items, strict=True))
+
+
+def _with_keys(work: Asker, columns: Columns, items: Iterable[Any]) -> list[Any]:
+    """The items that tell a key, noting how many do not. Raises TornListing where these are too many."""
+    found = [item for item in items if columns.add([item]) is None]
+    columns.verify_keys(work.config.guards.keyless)
+    if columns.keyless:
+        work.found.notes.append(f"{columns.keyless} of {columns.items} items have no key: {columns.reason}")
+    return found
 
 
 def _judge_list(work: Asker, facts: ListFacts, columns: Columns, items: Any, complete: bool) -> None:
