@@ -10,8 +10,9 @@ from typing import Any
 from .canonical import parse
 from .errors import BrokenBody
 
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s\"';,]+)", re.IGNORECASE)
+_CHARSET = re.compile(r"(?:^|;)\s*charset\s*=\s*[\"']?([^\s\"';,]+)", re.IGNORECASE)
 _PLAIN = frozenset({"utf-8", "utf-8-sig", "ascii"})
+_NONE = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape"})  # transformations of Python's own
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _TITLE = re.compile(rb"<title[^>]*>(.{0,200}?)</title", re.IGNORECASE | re.DOTALL)
 _START = 4096  # bytes in which a page says what it is
@@ -44,15 +45,21 @@ def utf8(body: bytes, content_type: str = "") -> bytes:
     charset = declared(content_type) or _shown(body)
     if charset in _PLAIN:
         return body
+    if charset in _NONE:
+        raise _unknown(charset)
     try:
         name = codecs.lookup(charset).name
         if name in {"utf-16", "utf-32"}:
             name = json.detect_encoding(body)
         return body.decode(name).removeprefix("\ufeff").encode()
     except LookupError:
-        raise BrokenBody(f"its charset {charset[:40]!r} is none that is known") from None
+        raise _unknown(charset) from None
     except ValueError as error:
         raise BrokenBody(f"it does not decode as {charset}: {error}") from None
+
+
+def _unknown(charset: str) -> BrokenBody:
+    return BrokenBody(f"its charset {charset[:40]!r} is none that is known")
 
 
 def html_page(body: bytes, content_type: str = "") -> str | None:
