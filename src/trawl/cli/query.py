@@ -54,9 +54,9 @@ def _write_rows(
     result: Result, *, before: bytes = b"", between: bytes = b"", end: bytes = b"", after: bytes = b""
 ) -> None:
     """The rows as they come. What fails half-way leaves an array open, so that nobody takes it for all of it."""
-    sink = sys.stdout.buffer
+    rows, sink = result.rows(), sys.stdout.buffer
     sink.write(before)
-    for number, row in enumerate(result.rows()):
+    for number, row in enumerate(rows):
         sink.write((between if number else b"") + orjson.dumps(row, default=_plain) + end)
     sink.write(after)
     sink.flush()

@@ -78,6 +78,19 @@ def test_csv_holds_nested_values_as_json(lake: Path, capsys: pytest.CaptureFixtu
     assert invoke(["query", "FROM pokeapi.runs", *flags]) == 0
 
 
+@pytest.mark.parametrize("form", ["table", "json", "jsonl"])
+def test_a_question_whose_answer_would_lose_something_is_refused_with_a_remedy(
+    lake: Path, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    flags = ["--lake", str(lake), "--format", form]
+    assert invoke(["query", "SELECT 1 AS a, 2 AS b, 3 AS a", *flags]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "two columns are named 'a'" in captured.err
+    assert invoke(["query", "SELECT DATE '10000-01-01' AS day", *flags]) == 2
+    assert "cast that column to text" in capsys.readouterr().err
+
+
 def test_the_python_door_gives_the_records_as_arrow(lake: Path) -> None:
     table = trawl.open(str(lake)).records("pokeapi").to_arrow()
     assert {"endpoint", "key", "label", "payload", "url", "first_seen", "changed_at", "checked_at"} <= set(

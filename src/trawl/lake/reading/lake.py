@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
@@ -131,8 +132,16 @@ class Result:
             return self._relation.to_arrow_table()
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """One dict per row, streamed."""
-        with closing(self._con):
+        """One dict per row, streamed. Raises ConfigurationError where two columns share a name: a dict would lose one."""
+        if twice := [name for name, number in Counter(self.columns).items() if number > 1]:
+            raise ConfigurationError(
+                f"two columns are named {twice[0]!r}",
+                remedy="name them apart in the SQL: SELECT a.key AS a, b.key AS b",
+            )
+        return self._rows()
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        with closing(self._con), _unwritable("rows"):
             for batch in self._read(4096)[1]:
                 yield from batch.to_pylist()
 
@@ -175,7 +184,7 @@ def _unwritable(form: str) -> Iterator[None]:
     """A type that a format does not have is the question's fault; the sink's own errors are the caller's."""
     try:
         yield
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OverflowError) as error:
         raise ConfigurationError(f"{form}: {error}", remedy="cast that column to text in the SQL") from None
 
 
