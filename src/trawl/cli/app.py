@@ -5,8 +5,9 @@ import os
 import re
 import sys
 import traceback
+from io import TextIOWrapper
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, CycloptsPanel, Group
 from rich.console import Console
 
 import trawl
@@ -25,6 +26,7 @@ app = App(
     version=trawl.__version__,
     help_format="markdown",
     suppress_keyboard_interrupt=False,
+    error_formatter=lambda error: CycloptsPanel(visible(str(error), lines=True)),
 )
 _commands = {
     "run": "trawl.cli.run:run",
@@ -65,6 +67,8 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 def main() -> None:
     """Run a command and exit: 0 done, 1 failed, 2 wrong usage or configuration, 130 or 143 interrupted (Ctrl-C, SIGTERM)."""
     interrupts.watch(_farewell(sys.argv[1:]))
+    if isinstance(sys.stdout, TextIOWrapper):  # what its encoding lacks is shown escaped, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -155,6 +159,6 @@ def _print(error: TrawlError) -> None:
 def _print_fault(error: Exception) -> None:
     """Something that nobody foresaw: one line, and where to tell of it."""
     if os.environ.get("TRAWL_DEBUG"):
-        errors.print("".join(traceback.format_exception(error)), markup=False)
+        errors.print(visible("".join(traceback.format_exception(error)), lines=True), markup=False)
     remedy = f"this is a fault of Trawl: please report it at {_ISSUES}, with what TRAWL_DEBUG=1 shows"
     _print(TrawlError(" ".join(f"{type(error).__name__}: {error}".split())[:400], remedy=remedy))

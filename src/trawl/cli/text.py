@@ -4,12 +4,13 @@ import re
 
 from rich.markup import escape
 
-# Control characters, and those that turn the direction of what follows: a terminal would obey them.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# Control characters, and those that turn the direction of what follows: a terminal would obey them. Lone surrogates: no
+# stream can write them.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """A text as it is, but for control characters, which are shown escaped; `lines` leaves line breaks and tabs."""
+    """A text as it is, but control characters and lone surrogates are shown escaped; `lines` leaves line breaks and tabs."""
     return _CONTROLS.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _code(found[0]), text)
 
 

@@ -1,26 +1,32 @@
 """What is printed is what is there; a terminal obeys none of it."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.crawling import run
-from tests.listing_api import ListApi, described, serving
+from tests.listing_api import Answer, ListApi, described, serving
 from trawl.cli.app import invoke
 from trawl.cli.text import one_line, visible
 from trawl.lake import Lake
 from trawl.sources import parse_source
 
 ODD = ":x: :warning: [red]a[/] \\ \x1b[31m\x07 \x9b1m \u202eabc \u2066 é 名 👾"
+LONE = "half \ud83d a pair"  # JSON can say it, no stream can take it
 SHOWN = ":x: :warning: [red]a[/] \\ \\x1b[31m\\x07 \\x9b1m \\u202eabc \\u2066 é 名 👾"
-DANGEROUS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+DANGEROUS = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-@pytest.fixture
-def lake(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    lake = tmp_path_factory.mktemp("odd") / "lake"
     api = ListApi(total=3)
     for item in api.items:
         item["name"] = f"{item['id']} {ODD}"
@@ -29,41 +35,99 @@ def lake(tmp_path: Path) -> Path:
     )
     source = described("{kind: offset}", endpoint="label: name")
     with serving(api) as url:
-        run(tmp_path, url, parse_source(source, "things.yaml"))
+        run(lake, url, parse_source(source, "things.yaml"))
         for item in api.items:
             item["text"] = ODD
             item["name"] = f"new {ODD}"
-        run(tmp_path, url, parse_source(source, "things.yaml"))
-        api.items.append({"id": 9, "name": f"broken {ODD}"})
-        run(tmp_path, url, parse_source(broken, "things.yaml"))
-    return tmp_path
+        api.items[2][f"{LONE} {ODD}"] = LONE
+        run(lake, url, parse_source(source, "things.yaml"))
+        api.items.append({"id": 9, "name": f"broken {LONE} {ODD}", LONE: LONE})
+        run(lake, url, parse_source(broken, "things.yaml"))
+    return lake
+
+
+@pytest.fixture
+def lake(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "lake"))
 
 
 COMMANDS: dict[str, list[str]] = {
-    "query": ["query", "SELECT label, payload->>'$.text' AS text FROM things.records"],
+    "query": ["query", "SELECT label, payload->>'$.text' AS text FROM things.records WHERE key < '2'"],
     "query that fails": ["query", f"SELECT '{ODD}' FROM nowhere"],
     "changes": ["changes", "things", "--since", "1h", "--diff"],
-    "history": ["history", "things", "items", "1"],
+    "history": ["history", "things", "items", "2"],
     "quarantine list": ["quarantine", "list", "things"],
     "quarantine show": ["quarantine", "show", "things", "items", "9"],
     "status": ["status"],
     "unknown record": ["history", "things", "items", ODD],
     "unknown source": ["history", ODD, "items", "1"],
     "forget": ["forget", "things", "items", "1", "--dry-run"],
+    "maintain": ["maintain", "--dry-run"],
+    "export": ["export", "things", "--to", ODD],
+    "wrong option": ["query", f"--{ODD}"],
+    "wrong choice": ["query", "SELECT 1", "--format", ODD],
+}
+PLAIN = {"query that fails", "status", "forget", "maintain", "plan", "check"}  # commands that show nothing of it
+LIVE: dict[str, list[str]] = {
+    "run": ["run", "SOURCE", "--force"],
+    "plan": ["plan", "SOURCE"],
+    "try": ["try", "SOURCE", "items"],
+    "try a record": ["try", "SOURCE", "items", "1"],
+    "check": ["check", "SOURCE", "--live"],
+    "quarantine replay": ["quarantine", "replay", "SOURCE", "--dry-run"],
+    "rekey": ["rekey", "SOURCE", "--dry-run"],
 }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_text_of_others_is_shown_as_it_is_and_controls_nothing(
-    name: str, lake: Path, capsys: pytest.CaptureFixture[str]
+    name: str, lake: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     invoke([*COMMANDS[name], "--lake", str(lake)])
     captured = capsys.readouterr()
     said = captured.out + captured.err
     assert not DANGEROUS.search(said), ascii(said)
-    if name in {"query", "changes", "history", "unknown record", "unknown source"}:
+    assert "fault of Trawl" not in said
+    if name not in PLAIN:
+        assert ":x: :warning: [red]a[/]" in " ".join(said.split())
+        assert "👾" in said or r"\ud83d\udc7e" in said
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_text_of_an_api_controls_nothing_while_it_is_asked(
+    name: str, lake: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def answer(api: ListApi, _number: int) -> Answer | None:
+        return Answer({"items": api.items, ODD: LONE}, headers=[("x-deploy", "\x9b1m \x85 é")])
+
+    api = ListApi(total=3, before=answer)
+    for item in api.items:
+        item["name"] = f"{item['id']} {LONE} {ODD}"
+    api.items.append({"id": {ODD: LONE}, "name": f"broken {LONE} {ODD}"})
+    rules = "key: {field: name}" if name == "rekey" else "contract: {fields: {name: integer}}"
+    with serving(api) as url:
+        source = described("{kind: offset}", endpoint=f"label: name\n    {rules}")
+        path = tmp_path / "things.yaml"
+        path.write_text(source.replace("https://api.example.com", url))
+        invoke([str(path) if word == "SOURCE" else word for word in LIVE[name]] + ["--lake", str(lake)])
+    captured = capsys.readouterr()
+    said = captured.out + captured.err
+    assert not DANGEROUS.search(said), ascii(said)
+    assert "fault of Trawl" not in said
+    if name not in PLAIN:
         assert ":x: :warning: [red]a[/]" in said
-        assert "👾" in said
+
+
+def test_what_an_encoding_lacks_is_shown_escaped(lake: Path) -> None:
+    command = [sys.executable, "-c", "from trawl.cli import main; main()", "query", "SELECT 'é 名' AS text"]
+    done = subprocess.run(
+        [*command, "--lake", str(lake)],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, b"\\xe9 \\u540d")
 
 
 def test_a_query_shows_the_codes_of_pictures_as_text(lake: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,10 +136,11 @@ def test_a_query_shows_the_codes_of_pictures_as_text(lake: Path, capsys: pytest.
 
 
 def test_json_is_data_and_unchanged(lake: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    ask = ["query", "SELECT key, payload->>'$.text' AS text FROM things.records ORDER BY key", "--lake", str(lake)]
+    ask = ["query", "SELECT key, payload->>'$.text' AS text FROM things.records WHERE key < '2' ORDER BY key"]
+    ask += ["--lake", str(lake)]
     assert invoke([*ask, "--format", "json"]) == 0
     rows: list[dict[str, Any]] = json.loads(capfdbinary.readouterr().out)
-    assert [row["text"] for row in rows] == [ODD] * 3
+    assert [row["text"] for row in rows] == [ODD] * 2
     assert invoke([*ask, "--format", "jsonl"]) == 0
     assert [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()] == rows
     assert invoke(["query", "SELECT 1 AS one WHERE false", "--lake", str(lake), "--format", "json"]) == 0
