@@ -60,14 +60,14 @@ def decide(context: Context, lease: Lease) -> Report | None:
         files += own
         counts = Counter(context.lake.held_ops(own))
         endpoints[name] = EndpointReport(
-            listed=hold["counts"]["listed"] - counts["missing"] + counts["listed"],
+            listed=hold["counts"].get("listed", 0) - counts["missing"] + counts["listed"],
             missing=counts["missing"],
-            changed=hold["counts"]["changed"],
+            changed=hold["counts"].get("changed", 0),
             notes=[f"accepted what run {hold['run_id']} held: {hold['reason']}"],
         )
     for name in options.reject:
         endpoints[name] = EndpointReport(
-            listed=waiting[name]["counts"]["listed"],
+            listed=waiting[name]["counts"].get("listed", 0),
             notes=[f"rejected what run {waiting[name]['run_id']} held: {waiting[name]['reason']}"],
         )
     report = Report(

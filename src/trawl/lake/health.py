@@ -3,7 +3,6 @@
 Files are judged by their footers, not by their rows: that is quick, and finds what is missing, cut or overwritten.
 """
 
-import json
 import os
 import shutil
 import uuid
@@ -22,6 +21,7 @@ from trawl.model.health import Health, Level
 
 from .log.table import Snapshot
 from .reading.lake import Lake
+from .runs.documents import MANIFEST, read
 from .source import SourceLake
 from .store import Conflict, Store
 
@@ -144,10 +144,11 @@ def _manifests(source: SourceLake, snapshot: Snapshot, area: str) -> Iterator[He
     """Whether each committed run has a readable manifest."""
     readable, damaged = set(), []
     for item in source.store.scan(f"{source.name}/runs"):
-        try:
-            readable.add(json.loads(source.store.get(item["path"]) or b"")["run_id"])
-        except (ValueError, TypeError, KeyError):
+        manifest = read(MANIFEST, source.store.get(item["path"]))
+        if manifest is None:
             damaged.append(item["path"])
+        else:
+            readable.add(manifest["run_id"])
     missing = sorted(source.committed_runs(snapshot) - readable)
     whole = "records and history are whole without it"
     if damaged:

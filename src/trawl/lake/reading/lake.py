@@ -1,5 +1,6 @@
 """A lake: everything that Trawl keeps, in a folder or a bucket."""
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -227,7 +228,7 @@ def _runs(source: SourceLake, snapshot: Any) -> pa.Table:
             continue
         rows.append(
             {
-                name: _instant(manifest.get(name)) if name.endswith("_at") else manifest.get(name)
+                name: _instant(manifest.get(name)) if name.endswith("_at") else _shown(manifest.get(name))
                 for name in views.RUNS.names
                 if name not in {"endpoints", "held"}
             }
@@ -243,7 +244,10 @@ def _instant(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _json_text(value: Any) -> str:
-    import orjson  # noqa: PLC0415
+def _shown(value: Any) -> Any:
+    """What Arrow can hold: what an API sent in a header may be no UTF-8."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
-    return orjson.dumps(value).decode()
+
+def _json_text(value: Any) -> Any:
+    return _shown(json.dumps(value, ensure_ascii=False, separators=(",", ":")))

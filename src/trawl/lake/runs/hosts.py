@@ -4,10 +4,14 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Annotated, Literal
 from urllib.parse import quote
+
+from pydantic import Field, TypeAdapter
 
 from trawl.lake.store import Store
 
+from .documents import Instant, read
 from .lease import HEARTBEAT, TERM, Holder, holder_of
 
 
@@ -15,7 +19,11 @@ from .lease import HEARTBEAT, TERM, Holder, holder_of
 class Share(Holder):
     """A run that asks the host, and how many requests per second its source allows there."""
 
-    rate: float
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+_SHARE = TypeAdapter(Share)
+_COOL_DOWN = TypeAdapter(dict[Literal["until"], Instant])
 
 
 class HostBoard:
@@ -28,12 +36,8 @@ class HostBoard:
 
     def cool_down(self) -> datetime | None:
         """Until when nobody may ask, or None."""
-        content = self._store.get(f"{self._folder}/cool-down.json")
-        try:
-            until = None if content is None else datetime.fromisoformat(json.loads(content)["until"])
-        except (ValueError, KeyError, TypeError):
-            return None
-        return None if until is None or until.tzinfo is None else until
+        found = read(_COOL_DOWN, self._store.get(f"{self._folder}/cool-down.json"))
+        return datetime.fromisoformat(found["until"]) if found else None
 
     def publish(self, until: datetime) -> None:
         """Tell all runs not to ask before `until`, unless they know of a later instant."""
@@ -60,14 +64,8 @@ class HostBoard:
         self._store.delete(self._path(run))
 
     def _shares(self) -> list[Share]:
-        found = []
-        for path in sorted(item["path"] for item in self._store.scan(f"{self._folder}/shares")):
-            content = self._store.get(path)
-            try:
-                found.append(Share(**json.loads(content or b"")))
-            except (ValueError, TypeError):
-                continue
-        return found
+        paths = sorted(item["path"] for item in self._store.scan(f"{self._folder}/shares"))
+        return [share for path in paths if (share := read(_SHARE, self._store.get(path))) is not None]
 
     def _path(self, run: str) -> str:
         return f"{self._folder}/shares/{run}.json"

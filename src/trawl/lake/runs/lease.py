@@ -14,10 +14,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from trawl.lake.store import Conflict, Store
 from trawl.model.errors import LakeError, LeaseHeld
+
+from .documents import CLOSED, Instant, is_whole, read
 
 TERM = timedelta(seconds=60)
 HEARTBEAT = timedelta(seconds=15)
@@ -27,12 +31,14 @@ HEARTBEAT = timedelta(seconds=15)
 class Holder:
     """Who holds a lease, and until when (ISO 8601, UTC)."""
 
-    run: str
+    __pydantic_config__: ClassVar[ConfigDict] = CLOSED
+
+    run: Annotated[str, Field(pattern=r"^[\w-]+$")]
     host: str
     machine: str  # which host of that name, since which boot, and where there process numbers count
     pid: int
-    taken_at: str
-    expires_at: str
+    taken_at: Instant
+    expires_at: Instant
 
     def gone(self, now: datetime) -> bool:
         """Whether the lease may be taken over: it is over, or its process on this machine has ended."""
@@ -137,14 +143,15 @@ def _left_behind(holder: Holder) -> bool:
 
 def _read(content: bytes, path: str) -> Holder | None:
     """Who holds the lease. What is no JSON is a file that a power cut left: nobody's."""
-    try:
-        return Holder(**json.loads(content))
-    except ValueError:
-        return None
-    except TypeError:
+    found = read(_HOLDER, content)
+    if found is None and is_whole(content):
         raise LakeError(
             f"the lease {path} was written by another Trawl", remedy="delete that object if no run is alive"
-        ) from None
+        )
+    return found
+
+
+_HOLDER = TypeAdapter(Holder)
 
 
 @cache

@@ -9,18 +9,20 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import pyarrow as pa
+from pydantic import ConfigDict, TypeAdapter
 
 from trawl.lake.log.table import LogFile
 from trawl.lake.store import Conflict, Store
 from trawl.model.errors import LakeError
 from trawl.model.records import Prior
 
+from .documents import ANSWER, CLOSED, MANIFEST, Counts, Facts, Hold, Instant, Uncommitted, is_whole, read
 from .plans import Planner
 
 
@@ -47,17 +49,19 @@ class Plan:
         facts: what the next run builds on, should this one commit.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = CLOSED
+
     run: str
     source: str
     mode: str
     config: str
     base: int
-    created_at: str
+    created_at: Instant
     shards: list[Shard]
-    files: list[LogFile]
-    held: dict[str, dict[str, Any]]
-    endpoints: dict[str, dict[str, Any]]
-    facts: dict[str, Any]
+    files: list[Uncommitted]
+    held: dict[str, Hold]
+    endpoints: dict[str, Counts]
+    facts: Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,13 @@ class Outcome:
         told: the paths of children that new documents tell, by child and key.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = CLOSED
+
     shard: int
-    files: list[LogFile]
+    files: list[Uncommitted]
     results: dict[str, dict[str, int]]
-    unfetched: int = 0
-    told: dict[str, dict[str, str]] = field(default_factory=dict)
+    unfetched: int
+    told: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +122,16 @@ class RunStore:
         return {run: self._whole_plan(run) for run in sorted(self._store.folders(f"{self._source}/plans"))}
 
     def _whole_plan(self, run: str) -> Plan | None:
-        document = _document(self._store.get(f"{self._plan(run)}/plan.json"))
-        plan = None if document is None else _plan(document)
-        if plan is None or not all(map(self._is_whole, plan.files)):
+        content = self._store.get(f"{self._plan(run)}/plan.json")
+        plan = read(_PLAN, content)
+        if plan is None and content is not None and is_whole(content):
+            raise LakeError(
+                f"the plan of run {run} was written by another Trawl, or is damaged",
+                remedy="finish it with that version, or delete the source's plans/ folder",
+            )
+        if plan is None or plan.run != run or not all(map(self._is_whole, plan.files)):
+            return None
+        if [shard.number for shard in plan.shards] != list(range(len(plan.shards))):
             return None
         return plan if self._store.size_of(f"{self._plan(run)}/shards.arrow", b"ARROW1") else None
 
@@ -139,8 +152,14 @@ class RunStore:
     def read_shard(self, run: str, shard: int) -> list[Prior]:
         """A shard's records, with all that is known of them."""
         with self._store.open(f"{self._plan(run)}/shards.arrow") as file:
-            rows = pa.ipc.open_file(file).get_batch(shard).to_pylist()
-        return [Prior(**row) for row in rows]
+            try:
+                rows = pa.ipc.open_file(file).get_batch(shard).to_pylist()
+                return [Prior(**row) for row in rows]
+            except (ValueError, TypeError):  # no such batch, or other columns; Arrow's own errors are ValueErrors too
+                raise LakeError(
+                    f"the plan of run {run} is damaged",
+                    remedy="delete the source's plans/ folder: the next run makes another",
+                ) from None
 
     def save_outcome(self, run: str, outcome: Outcome) -> None:
         """Store what a shard came to. Of two attempts the first one counts: the other's files stay uncommitted."""
@@ -168,11 +187,7 @@ class RunStore:
         found: dict[str, Outcome | None] = {}
         for path in [item["path"] for item in self._store.scan(self._plan(run))]:
             if path.endswith(".json") and not path.endswith("plan.json"):
-                data = _document(self._store.get(path))
-                if data is not None and "told" not in data:  # older code wrote it: whose children are not known
-                    data = None
-                files = [] if data is None else [LogFile(**file) for file in data["files"]]
-                found[path] = None if data is None else Outcome(**data | {"files": files})
+                found[path] = read(_OUTCOME, self._store.get(path))
         return found
 
     def _is_whole(self, file: LogFile) -> bool:
@@ -199,7 +214,7 @@ class RunStore:
         """
         paths = sorted((item["path"] for item in self._store.scan(f"{self._source}/runs")), reverse=True)
         return [
-            _document(self._store.get(path)) or _lost_manifest(path)
+            read(MANIFEST, self._store.get(path)) or _lost_manifest(path)
             for path in (paths if newest is None else paths[:newest])
         ]
 
@@ -234,11 +249,8 @@ class RunStore:
 
     def quarantined(self, run: str, endpoint: str, key: str) -> "Kept | None":
         """A response that was kept, or None where it is kept no longer."""
-        content = self._store.get(quarantine_path(self._source, run, endpoint, key))
-        if content is None:
-            return None
-        found = json.loads(content)
-        if found["key"] != key:  # a killed rekey has left another record's there
+        found = read(ANSWER, self._store.get(quarantine_path(self._source, run, endpoint, key)))
+        if found is None or found["key"] != key:  # a killed rekey has left another record's there
             return None
         body = base64.b64decode(found["body_base64"]) if "body_base64" in found else found["body"].encode()
         at = datetime.fromisoformat(found["observed_at"])
@@ -262,9 +274,9 @@ class RunStore:
         for item in self._store.scan(f"{self._source}/quarantine"):
             _, _, run, place, _ = item["path"].split("/", 4)
             content = self._store.get(item["path"]) if place == endpoint else None
-            document = _document(content) or {}
-            key = keys.get(document.get("key", ""))
-            if content is not None and key is not None and key != document["key"]:
+            document = read(ANSWER, content)
+            key = None if document is None else keys.get(document["key"])
+            if content is not None and document is not None and key is not None and key != document["key"]:
                 new[quarantine_path(self._source, run, endpoint, key)] = _json(document | {"key": key})
                 old[item["path"]] = content
         contested = {path: old[path] for path in old if path in new}
@@ -290,14 +302,6 @@ def quarantine_path(source: str, run: str, endpoint: str, key: str) -> str:
     return f"{source}/quarantine/{run}/{endpoint}/{name if len(name) <= 200 else hashlib.sha256(key.encode()).hexdigest()}.json"
 
 
-def _document(content: bytes | None) -> dict[str, Any] | None:
-    """A stored document, or None where there is none or a power cut has left less than it."""
-    try:
-        return None if content is None else dict(json.loads(content))
-    except (ValueError, TypeError):
-        return None
-
-
 def _lost_manifest(path: str) -> dict[str, Any]:
     run, _, status = path.rpartition("/")[2].removesuffix(".json").partition(".")
     note = f"its manifest {path} is damaged"
@@ -305,16 +309,8 @@ def _lost_manifest(path: str) -> dict[str, Any]:
     return lost | {"endpoints": {}, "holds": {}}
 
 
-def _plan(data: dict[str, Any]) -> Plan:
-    try:
-        data["shards"] = [Shard(**shard) for shard in data["shards"]]
-        data["files"] = [LogFile(**file) for file in data["files"]]
-        return Plan(**data)
-    except (KeyError, TypeError):
-        raise LakeError(
-            f"the plan of run {data.get('run')} was written by another Trawl",
-            remedy="finish it with that version, or delete the source's plans/ folder",
-        ) from None
+_PLAN = TypeAdapter(Plan)
+_OUTCOME = TypeAdapter(Outcome)
 
 
 def _json(value: Any) -> bytes:
