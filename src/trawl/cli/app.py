@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import traceback
 
@@ -71,6 +72,7 @@ def invoke(arguments: list[str]) -> int:
     """Run a command; the exit code."""
     logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and told in our own words
     try:
+        _refuse_broken(arguments)
         if not arguments or arguments[0] in {"--help", "-h"}:
             load_commands()
         result = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
@@ -102,6 +104,13 @@ def invoke(arguments: list[str]) -> int:
         _print_fault(error)
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
+
+
+def _refuse_broken(arguments: list[str]) -> None:
+    """Bytes that are no UTF-8 come as lone surrogates, which neither SQL nor an address can hold."""
+    for argument in arguments:
+        if re.search("[\ud800-\udfff]", argument):
+            raise ConfigurationError(f"the argument {argument!a} is no UTF-8", remedy="write it in UTF-8")
 
 
 def _output_fault() -> OSError | None:

@@ -9,6 +9,7 @@ from trawl.lake import export as export_source
 
 from .common import AsOfOption, EndpointOption, Flag, JsonOption, LakeOption, open_lake, out, parse_time, print_json
 from .progress import Bar
+from .text import verbatim
 
 
 def export(
@@ -62,6 +63,6 @@ def export(
     unchanged = f", {done.unchanged:,} unchanged" if done.unchanged else ""
     removed = f", {done.removed:,} removed" if done.removed else ""
     out.print(
-        f"[bold]{count_of(done.records, 'record')}[/] in {done.folder}: {count_of(done.written, 'file')} written "
+        f"[bold]{count_of(done.records, 'record')}[/] in {verbatim(done.folder)}: {count_of(done.written, 'file')} written "
         f"({done.bytes / 1e6:,.1f} MB){unchanged}{removed}"
     )

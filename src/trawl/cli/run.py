@@ -152,9 +152,8 @@ def rate_of(text: str | None) -> float | Literal["unlimited"] | None:
     if text == "unlimited":
         return "unlimited"
     try:
-        rate = float(text)
+        return float(text)
     except ValueError:
-        rate = -1
-    if not 0 < rate < float("inf"):
-        raise ConfigurationError(f"--rate {text!r} is no rate", remedy="give requests per second, or 'unlimited'")
-    return rate
+        raise ConfigurationError(
+            f"--rate {text!r} is no rate", remedy="give requests per second, or 'unlimited'"
+        ) from None

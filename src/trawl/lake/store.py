@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 import duckdb
 import obstore
@@ -23,6 +22,7 @@ from deltalake.exceptions import DeltaError
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, PreconditionError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
+from trawl.model.config import check_base_url
 from trawl.model.errors import ConfigurationError, LakeError
 
 
@@ -38,29 +38,23 @@ class Store:
 
     def __init__(self, url: str | os.PathLike[str]) -> None:
         text = os.fspath(url)
-        scheme = urlsplit(text).scheme if "://" in text else ""
+        scheme, _, rest = text.rpartition("://")
+        self.folder: Path | None = None
         if scheme == "s3":
-            parts = urlsplit(text)
-            if not parts.netloc:
-                raise ConfigurationError(f"{text!r} names no bucket", remedy="write s3://bucket/prefix")
-            self.url = f"s3://{parts.netloc}{parts.path.rstrip('/')}"
-            self.folder: Path | None = None
-            self.objects: ObjectStore = S3Store(
-                parts.netloc,
-                prefix=parts.path.strip("/") or None,
-                config=_s3_config(),
-                client_options=_CLIENT,
-                retry_config=_RETRY,
-            )
+            bucket, prefix = _bucket_of(text, rest)
+            self.url = f"s3://{bucket}/{prefix}".rstrip("/")
+            self.objects: ObjectStore = _bucket(bucket, prefix)
         elif scheme in {"", "file"}:
-            self.folder = Path(urlsplit(text).path if scheme else text).expanduser().absolute()
+            self.folder = local_folder(_path_of(text, rest) if scheme else text)
             self.url = str(self.folder)
-            self.objects = LocalStore(self.folder, mkdir=False) if self.folder.is_dir() else None  # type: ignore[assignment]
+            if _ENCODED.search(self.url):
+                raise ConfigurationError(
+                    f"{self.url}: Delta would decode the % in it", remedy="choose another folder with --lake"
+                )
+            with faults(self.url):
+                self.objects = LocalStore(self.folder, mkdir=False) if self.folder.is_dir() else None  # type: ignore[assignment]
         else:
-            raise ConfigurationError(
-                f"{text!r} is no lake: {scheme}:// is not supported",
-                remedy="use a folder or s3://bucket/prefix",
-            )
+            raise ConfigurationError(f"{text!r} is no lake: {scheme}:// is not supported", remedy=_FORMS)
 
     def make(self) -> None:
         """Make the folder, if it is one and not there yet."""
@@ -215,6 +209,63 @@ class Store:
                 return obstore.head(self.objects, path)["e_tag"] or ""
 
 
+_FORMS = "use a folder or s3://bucket/prefix"
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_STRANGE = re.compile(r"[%?#]|/\.{0,2}/")  # what obstore and Delta read differently, or not at all
+
+
+def local_folder(path: str) -> Path:
+    """The folder of a path, which need not be there. Raises ConfigurationError for what can be none."""
+    if not path or _UNSEEN.search(path):
+        raise ConfigurationError(
+            f"{path!r} is no folder: it is empty, or holds characters that nobody sees", remedy="check the path"
+        )
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:  # ~nobody
+        raise ConfigurationError(f"{path!r} is no folder: there is no such user", remedy="check the path") from None
+
+
+def _path_of(url: str, rest: str) -> str:
+    """The path in a file:// address."""
+    host, slash, path = rest.partition("/")
+    if host not in {"", "localhost"} or not slash:
+        raise ConfigurationError(
+            f"{url!r} names no folder of this machine", remedy="write file:///folder, or the folder"
+        )
+    return f"/{path}"
+
+
+def _bucket_of(url: str, rest: str) -> tuple[str, str]:
+    """Bucket and prefix in an s3:// address."""
+    bucket, _, prefix = rest.partition("/")
+    prefix = prefix.strip("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise ConfigurationError(f"{url!r} names no bucket", remedy="write s3://bucket/prefix")
+    if prefix and (_UNSEEN.search(prefix) or _STRANGE.search(f"/{prefix}/")):
+        raise ConfigurationError(
+            f"{url!r} names no prefix",
+            remedy="write s3://bucket/prefix, without %, ?, #, and parts that are empty or only dots",
+        )
+    return bucket, prefix
+
+
+def _bucket(bucket: str, prefix: str) -> S3Store:
+    for name, value in os.environ.items():
+        if name.startswith("AWS_") and _UNSEEN.search(value):
+            raise ConfigurationError(
+                f"{name} holds characters that nobody sees", remedy="look for a line break, for example at its end"
+            )
+    config = _s3_config()
+    try:
+        return S3Store(bucket, prefix=prefix or None, config=config, client_options=_CLIENT, retry_config=_RETRY)
+    except (BaseError, ValueError) as error:
+        reason = " ".join(_NOISE.sub("", str(error)).split())
+        raise ConfigurationError(f"s3://{bucket}: {reason}", remedy="correct that AWS_ variable") from None
+
+
 class _Ranged(io.RawIOBase):
     """An object as a seekable file; each read is a range request."""
 
@@ -249,13 +300,26 @@ _RETRY: Any = {"max_retries": 5}
 
 
 def _s3_config() -> Any:
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    endpoint = _endpoint()
     config = {"aws_region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
     if endpoint:
         config["aws_endpoint"] = endpoint
     if endpoint.startswith("http://"):
         config["aws_allow_http"] = "true"
     return config
+
+
+def _endpoint() -> str:
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if (found := os.environ.get(name)) is not None:
+            try:
+                check_base_url(found)
+            except ValueError as error:
+                raise ConfigurationError(f"{name}: {error}", remedy="give an address, or unset it") from None
+            if found.isascii():
+                return found
+            raise ConfigurationError(f"{name}: {found!r} is not ASCII", remedy="write the host in its xn-- form")
+    return ""
 
 
 FAULTS = (BaseError, DeltaError, duckdb.Error, pa.ArrowException, OSError)

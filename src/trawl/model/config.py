@@ -7,6 +7,7 @@ What the engine asks of an endpoint again and again (its key policy, its unorder
 import re
 from datetime import timedelta
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -27,6 +28,9 @@ from .values import Duration, parse_duration, parts
 NAME = r"[a-z][a-z0-9_]*"
 ENDPOINT = r"[a-z0-9][a-z0-9_.-]*"
 
+SLOWEST = 1e-5
+"""Requests per second: fewer than one a day are no crawl."""
+
 # Folders and schemas that a lake and its SQL have for themselves.
 _TAKEN = frozenset({"hosts", "information_schema", "main", "memory", "pg_catalog", "system", "temp"})
 
@@ -34,7 +38,8 @@ _TAKEN = frozenset({"hosts", "information_schema", "main", "memory", "pg_catalog
 _NULLABLE = frozenset({"list", "detail", "size_param"})
 _FREE = frozenset({"fields", "params"})
 
-_HOST = re.compile(r"[^\s/@%\\]+")
+_HOST = re.compile(r"(?!\.)(?!.*\.\.)[^\s/@%\\]+")
+_LONGEST = 2_000  # characters of a base address
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRETS = frozenset(
@@ -63,9 +68,13 @@ class _Strict(BaseModel):
 def check_base_url(url: str) -> str:
     """An http(s) address without query, fragment and credentials; no slash at its end."""
     shown = re.sub(r"//[^/?#]*@|[?#].*", lambda part: "//...@" if part[0][0] == "/" else "", url)
+    if len(url) > _LONGEST:
+        raise ValueError(f"{shown[:80]!r}... is longer than {_LONGEST} characters")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # (reading the port is its check)
+        if re.fullmatch(r"[0-9.]+", host or ""):
+            ip_address(host or "")
     except ValueError as error:
         raise ValueError(f"{shown!r} is no address: {error}") from None
     if parts.scheme not in {"http", "https"} or not host or not _HOST.fullmatch(host):
@@ -117,7 +126,7 @@ Params = Annotated[dict[str, Annotated[str | int, BeforeValidator(_check_param)]
 class Rate(_Strict):
     """How hard the host may be asked. The rate belongs to the host; Trawl spaces requests evenly."""
 
-    requests_per_second: Annotated[float, Field(strict=True, gt=0, le=10_000)] = 5
+    requests_per_second: Annotated[float, Field(strict=True, ge=SLOWEST, le=10_000)] = 5
     connections: Annotated[Whole, Field(ge=1, le=256)] = 4
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
+from math import inf
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
@@ -11,6 +12,7 @@ from prefect._vendor.croniter.croniter import CroniterBadDateError, croniter
 from prefect.client.schemas.schedules import CronSchedule
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from trawl.model.config import SLOWEST
 from trawl.model.names import slug_of
 
 __all__ = ["MANAGED", "Deployment", "Schedule", "SourceSettings", "deployments_of"]
@@ -58,7 +60,7 @@ def _check_timezone(name: str) -> str:
 
 
 def _check_rate(rate: object) -> object:
-    number = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 < rate < float("inf")
+    number = isinstance(rate, int | float) and not isinstance(rate, bool) and SLOWEST <= rate < inf
     if not number and rate is not None and rate != "unlimited":
         raise ValueError(f"{rate!r} is no rate; give requests per second, or unlimited")
     return rate

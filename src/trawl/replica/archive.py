@@ -86,7 +86,7 @@ def _members(path: Path) -> Iterator[tuple[str, bytes]]:
                     content = archive.extractfile(member)
                     if content is not None:
                         yield below.removesuffix(INDEX).removesuffix("/"), content.read()
-    except (OSError, EOFError, tarfile.TarError, zstandard.ZstdError) as error:
+    except (OSError, EOFError, ValueError, tarfile.TarError, zstandard.ZstdError) as error:
         raise ConfigurationError(
             f"cannot read the archive {path}: {error}",
             remedy="give a complete .tar.zst file (a window log of at most 27) that can be read",

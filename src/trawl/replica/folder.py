@@ -17,6 +17,14 @@ class FolderCatalogue:
     """
 
     def __init__(self, path: Path) -> None:
+        try:
+            self._open(path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot read the folder {path}: {error.strerror or error}", remedy="give the folder that holds api/v2"
+            ) from None
+
+    def _open(self, path: Path) -> None:
         self._root = _root(path)
         require_root(there=(self._root / INDEX).is_file(), where=str(path))
         self._listings: dict[str, Listing] = {}

@@ -14,7 +14,9 @@ from pydantic import BaseModel
 
 
 def read_yaml(content: str, model: type[BaseModel]) -> Any:
-    """The one document in a YAML text, not yet validated. Raises yaml.YAMLError, or RecursionError where it is too deep."""
+    """The one document in a YAML text, not yet validated. Raises yaml.YAMLError or ValueError, and RecursionError where it is
+    too deep.
+    """
     loader = _Loader(content)
     try:
         node = loader.get_single_node()
@@ -60,6 +62,8 @@ _CORE = {
         "-+.0123456789",
     ),
 }
+_MOST = 1_000_000
+_BITS = 64
 _WORDLESS = {_TAG + name for name in ("merge", "bool", "int", "float")}  # what is text where text is wanted
 
 
@@ -68,8 +72,18 @@ class _Loader(yaml.SafeLoader):
 
     yaml_constructors: ClassVar[dict[str | None, Any]] = {}
 
+    def __init__(self, content: str) -> None:
+        super().__init__(content)
+        self._values: dict[yaml.Node, int] = {}
+
+    def compose_sequence_node(self, anchor: Any) -> yaml.SequenceNode:
+        node = super().compose_sequence_node(anchor)
+        self._count(node, node.value)
+        return node
+
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
+        self._count(node, [value for _, value in node.value])
         seen = set()
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
@@ -80,6 +94,13 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
             seen.add((key.tag, key.value))
         return node
+
+    def _count(self, node: yaml.Node, parts: list[yaml.Node]) -> None:
+        """How many values a node stands for: a few lines of aliases to aliases are more than any memory holds."""
+        self._values[node] = sum(self._values.get(part, 1) for part in parts)
+        if self._values[node] > _MOST:
+            problem = f"its aliases stand for more than {_MOST:,} values"
+            raise yaml.composer.ComposerError(None, None, problem, node.start_mark)
 
     def value_of(self, node: yaml.Node, wanted: Any) -> Any:
         if isinstance(node, yaml.ScalarNode) and node.tag in _WORDLESS and str in options(wanted):
@@ -93,7 +114,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def _integer(text: str) -> int:
-    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+    number = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+    if number.bit_length() > _BITS:
+        raise ValueError
+    return number
 
 
 def _number(text: str) -> float:

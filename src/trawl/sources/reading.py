@@ -54,7 +54,7 @@ def parse(content: str, origin: str, model: type[BaseModel], remedy: str) -> Any
     """What YAML text holds, read as the model wants it. Raises ConfigurationError where it is no YAML."""
     try:
         return read_yaml(content, model)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML's own slips are ValueErrors
         reason = "nested too deep" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise ConfigurationError(f"{origin}: not YAML: {reason}", remedy=remedy) from None
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
@@ -75,8 +76,9 @@ def _factory_of(text: str) -> Factory | None:
     if offers := entry_points(group=GROUP, name=text):
         return _offered(text, *offers)
     path = Path(text)
-    if path.suffix in {".yaml", ".yml"} or path.is_file():
-        return None
+    with suppress(OSError):  # no path at all
+        if path.suffix in {".yaml", ".yml"} or path.is_file():
+            return None
     near = get_close_matches(text, source_names(), n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise ConfigurationError(

@@ -3,10 +3,11 @@
 import ipaddress
 import os
 import socket
+from math import inf
 from typing import Literal
 from urllib.parse import urlsplit
 
-from trawl.model.config import SourceConfig, check_base_url
+from trawl.model.config import SLOWEST, SourceConfig, check_base_url
 from trawl.model.errors import ConfigurationError
 
 Rate = float | Literal["unlimited"]
@@ -46,8 +47,10 @@ def pace_of(source: SourceConfig, base_url: str, wish: Rate | None) -> tuple[flo
                 f"{source.rate.requests_per_second:g})",
             )
         return None, max(source.rate.connections, _CONNECTIONS)
-    if rate <= 0:
-        raise ConfigurationError(f"--rate {rate:g} is no rate", remedy="give requests per second, or 'unlimited'")
+    if not SLOWEST <= rate < inf:
+        raise ConfigurationError(
+            f"--rate {rate:g} is no rate", remedy=f"give requests per second (at least {SLOWEST:g}), or 'unlimited'"
+        )
     return rate, source.rate.connections
 
 

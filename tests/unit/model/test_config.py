@@ -249,7 +249,7 @@ def test_a_sources_name_is_plain(name: str) -> None:
     [
         ({"endpoints": {}}, "at least 1"),
         ({"endpoints": []}, "valid dictionary"),
-        ({"rate": {"requests_per_second": 0}}, "greater than 0"),
+        ({"rate": {"requests_per_second": 0}}, "greater than or equal to 0.00001"),
         ({"rate": {"requests_per_second": float("nan")}}, "less than or equal"),
         ({"rate": {"requests_per_second": "5"}}, "valid number"),
         ({"rate": {"connections": True}}, "valid integer"),

@@ -1,5 +1,6 @@
 """Forgetting a record: it is erased from history, quarantine and files, and refused from then on."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from trawl.crawl.holds import pending_holds
 from trawl.crawl.progress import count_of
 from trawl.lake import Lake, LogFile, Traces, delete, traces, without
+from trawl.model.config import ENDPOINT
 from trawl.model.errors import ConfigurationError
 from trawl.model.keys import mark_of
 from trawl.transport import Clock, utc_now
@@ -52,6 +54,8 @@ def forget(
     One fenced commit, then the old files are deleted. Killed anywhere, the same call goes on. Raises
     ConfigurationError while news that wait for a decision hold the record.
     """
+    if not re.fullmatch(ENDPOINT, endpoint):
+        return None
     with upkeep(lake, name, clock, dry_run=dry_run) as work:
         endpoints = _family(work.facts.get("parents", {}), endpoint)
         records = [(place, key) for place in endpoints]

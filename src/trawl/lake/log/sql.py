@@ -4,6 +4,7 @@ The state is the latest row's standing, joined with the content of the latest ro
 was). Finding the two instants first and joining back costs a third of the memory of one wide aggregation.
 """
 
+import re
 import tempfile
 from datetime import datetime
 
@@ -38,7 +39,7 @@ def connect(memory: str = "500MB") -> duckdb.DuckDBPyConnection:
     """A private, in-memory DuckDB that spills to a temporary folder and reaches for nothing outside."""
     con = duckdb.connect()
     con.execute(f"SET memory_limit = '{memory}'")
-    con.execute(f"SET temp_directory = '{tempfile.gettempdir()}/trawl-duckdb'")
+    con.execute(f"SET temp_directory = {literal(f'{tempfile.gettempdir()}/trawl-duckdb')}")
     con.execute("SET preserve_insertion_order = false")
     con.execute("SET parquet_metadata_cache = true")  # the log is read several times over, and has many files
     con.execute("SET TimeZone = 'UTC'")
@@ -55,7 +56,7 @@ def register_log(con: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot |
     """
     files = [] if snapshot is None else snapshot.local_files()
     if files:
-        paths = ", ".join(map(literal, files))
+        paths = ", ".join(map(path_literal, files))
         try:
             con.execute(
                 f"CREATE OR REPLACE TEMP VIEW {name} AS FROM read_parquet([{paths}], hive_partitioning = true, "
@@ -83,6 +84,11 @@ def listing_rows_of(log: str, as_of: datetime | None = None) -> str:
     """The rows about lists, up to an instant, as a subquery."""
     until = "" if as_of is None else f" AND valid_from <= {literal(as_of)}"
     return f"(SELECT * FROM {log} WHERE kind = 'listing'{until})"
+
+
+def path_literal(path: str) -> str:
+    """A file's path for DuckDB's readers, which would take some characters for a pattern."""
+    return literal(re.sub(r"[*?\[]", r"[\g<0>]", path))
 
 
 def literal(value: datetime | float | str | bool | None) -> str:

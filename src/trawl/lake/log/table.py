@@ -123,8 +123,12 @@ class Log:
         except (DeltaError, OSError) as error:
             raise explain(error, self._uri) from None
         self._refuse_empty_entries()
-        found = table.metadata().configuration.get(FORMAT_PROPERTY, "0")
-        if int(found) > FORMAT_VERSION:
+        found = table.metadata().configuration.get(FORMAT_PROPERTY)
+        if found is None:
+            raise ConfigurationError(
+                f"{self._uri} is a Delta table, and no log of Trawl's", remedy="choose another folder with --lake"
+            )
+        if not found.isdecimal() or int(found) > FORMAT_VERSION:
             raise ConfigurationError(
                 f"{self._uri} has format {found}; this Trawl reads up to {FORMAT_VERSION}",
                 remedy="use a newer Trawl: pip install --upgrade trawl",

@@ -23,9 +23,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from trawl.lake.log.sql import connect, literal
+from trawl.lake.log.sql import connect, literal, path_literal
 from trawl.lake.log.table import LogFile, Snapshot
 from trawl.lake.source import SourceLake
+from trawl.lake.store import local_folder
 from trawl.model.canonical import parse, text
 from trawl.model.errors import ConfigurationError, LakeError
 from trawl.model.filenames import safe_name
@@ -78,7 +79,7 @@ def export(
         raise ConfigurationError(
             f"--to {address}: an export writes to folders", remedy="export into a folder, then copy it there"
         )
-    root = folder.expanduser().absolute() / safe_name(source.name)
+    root = local_folder(str(folder)) / safe_name(source.name)
     if source.store.folder is not None and root.resolve().is_relative_to(source.store.folder.resolve()):
         raise ConfigurationError(f"{folder} lies in the lake itself", remedy="choose another folder with --to")
     with _disk_errors(root), closing(connect()) as con:
@@ -194,7 +195,7 @@ class _Book:
 def _lines(file: Path) -> str:
     """A file of names as a table."""
     return (
-        f"read_csv({literal(str(file))}, columns = {{'name': 'VARCHAR'}}, header = false, delim = '\t', quote = '', "
+        f"read_csv({path_literal(str(file))}, columns = {{'name': 'VARCHAR'}}, header = false, delim = '\t', quote = '', "
         "escape = '', auto_detect = false)"
     )
 
