@@ -23,7 +23,7 @@ from trawl.lake.store import Conflict, Store
 from trawl.model.errors import LakeError
 from trawl.model.records import Prior
 
-from .documents import ANSWER, CLOSED, MANIFEST, Counts, Facts, Hold, Instant, is_whole, read
+from .documents import ANSWER, CLOSED, MANIFEST, Counts, Facts, Hold, Instant, Uncommitted, is_whole, read
 from .plans import Planner
 
 
@@ -59,7 +59,7 @@ class Plan:
     base: int
     created_at: Instant
     shards: list[Shard]
-    files: list[LogFile]
+    files: list[Uncommitted]
     held: dict[str, Hold]
     endpoints: dict[str, Counts]
     facts: Facts
@@ -79,7 +79,7 @@ class Outcome:
     __pydantic_config__: ClassVar[ConfigDict] = CLOSED
 
     shard: int
-    files: list[LogFile]
+    files: list[Uncommitted]
     results: dict[str, dict[str, int]]
     unfetched: int
     told: dict[str, dict[str, str]]
@@ -150,7 +150,9 @@ class RunStore:
                 f"the plan of run {run} was written by another Trawl, or is damaged",
                 remedy="finish it with that version, or delete the source's plans/ folder",
             )
-        if plan is None or not all(map(self._is_whole, plan.files)):
+        if plan is None or plan.run != run or not all(map(self._is_whole, plan.files)):
+            return None
+        if [shard.number for shard in plan.shards] != list(range(len(plan.shards))):
             return None
         return plan if self._store.size_of(f"{self._plan(run)}/shards.arrow", b"ARROW1") else None
 
@@ -172,8 +174,14 @@ class RunStore:
     def read_shard(self, run: str, shard: int) -> list[Prior]:
         """A shard's records, with all that is known of them."""
         with self._store.open(f"{self._plan(run)}/shards.arrow") as file:
-            rows = pa.ipc.open_file(file).get_batch(shard).to_pylist()
-        return [Prior(**row) for row in rows]
+            try:
+                rows = pa.ipc.open_file(file).get_batch(shard).to_pylist()
+                return [Prior(**row) for row in rows]
+            except (ValueError, TypeError):  # no such batch, or other columns; Arrow's own errors are ValueErrors too
+                raise LakeError(
+                    f"the plan of run {run} is damaged",
+                    remedy="delete the source's plans/ folder: the next run makes another",
+                ) from None
 
     def planned_keys(self, run: str, endpoint: str) -> Keys:
         """The keys of an endpoint's records in a plan."""
