@@ -107,7 +107,7 @@ def until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> bool:
         if process.poll() is not None:
             return happened()
         assert time.monotonic() < deadline, "the process neither came to that point nor ended"
-        time.sleep(0.0002)
+        time.sleep(0.002)
     return True
 
 
