@@ -1,18 +1,20 @@
 """The engine: list, plan, fetch, commit, resume. A laptop needs nothing above this."""
 
-from .engine import crawl, preview
+from .engine import crawl, crawl_shard, preview
 from .holds import pending_holds
 from .options import CrawlOptions
 from .planning import Preview
 from .probe import Probe, examine, probe
 from .progress import Progress, Quiet, count_of, some_of
 from .report import EndpointReport, Report
+from .shards import AT_ONCE, ShardRunner, ShardWork
 from .upkeep.forget import Forgotten, forget
 from .upkeep.maintain import RETAIN, Maintained, maintain
 from .upkeep.rekey import Rekeyed, rekey
 from .upkeep.replay import Replayed, Verdict, find_quarantined, replay
 
 __all__ = [
+    "AT_ONCE",
     "RETAIN",
     "CrawlOptions",
     "EndpointReport",
@@ -25,9 +27,12 @@ __all__ = [
     "Rekeyed",
     "Replayed",
     "Report",
+    "ShardRunner",
+    "ShardWork",
     "Verdict",
     "count_of",
     "crawl",
+    "crawl_shard",
     "examine",
     "find_quarantined",
     "forget",

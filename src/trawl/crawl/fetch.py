@@ -54,14 +54,14 @@ class Fetcher:
     told: Callable[[str, list[str], list[str]], dict[str, str]]
     on_result: Callable[[Settled], None]
 
-    async def fetch(self, shard: int) -> Outcome:
-        """Fetch one shard and store its outcome; the rows stay uncommitted."""
+    async def fetch(self, shard: int, connections: int) -> Outcome:
+        """Fetch one shard, so many requests at a time, and store its outcome; the rows stay uncommitted."""
         priors = await asyncio.to_thread(self.lake.runs.read_shard, self.run, shard)
         work = _Work(self, self.lake.log.writer(self.run, f"{shard:06d}"), self._rules(priors))
         work.paths = await asyncio.to_thread(self._paths, priors)
         todo = iter(priors)
         async with task_group() as group:
-            for _ in range(min(self.client.connections, len(priors))):
+            for _ in range(min(connections, len(priors))):
                 group.create_task(work.through(todo))
         files = await in_thread(work.writer.close)
         results = {endpoint: dict(counts) for endpoint, counts in work.results.items()}

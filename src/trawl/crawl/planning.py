@@ -214,6 +214,18 @@ def adopt(context: Context) -> Plan | None:
     return found
 
 
+def check_plan(context: Context, plan: Plan | None, run: str, shard: int) -> None:
+    """Raise ConfigurationError where a shard cannot be fetched as the run that planned it would."""
+    name = context.source.name
+    if plan is None or shard >= len(plan.shards):
+        raise ConfigurationError(
+            f"the lake has no shard {shard} of run {run} of {name}: the run has ended",
+            remedy="start a refresh: it plans anew",
+        )
+    if (reason := _unfit(plan, fingerprint_of(context), context.base.news, context.started_at)) is not None:
+        raise ConfigurationError(f"run {run} of {name}: {reason}", remedy="start a refresh: it plans anew")
+
+
 def _unfit(plan: Plan, wanted: str, news: int, now: datetime) -> str | None:
     if plan.config != wanted:
         return "it was made with another configuration"

@@ -142,6 +142,10 @@ class RunStore:
         """By run, oldest first, the plans of runs that have not ended; None where a plan is not whole."""
         return {run: self._whole_plan(run) for run in sorted(self._store.folders(f"{self._source}/plans"))}
 
+    def plan(self, run: str) -> Plan | None:
+        """The plan of a run that has not ended; None where there is none, or where it is not whole."""
+        return self._whole_plan(run)
+
     def _whole_plan(self, run: str) -> Plan | None:
         content = self._store.get(f"{self._plan(run)}/plan.json")
         plan = read(_PLAN, content)
