@@ -236,4 +236,4 @@ async def crawl_shard(
             work = await Fetching.of(context, client, plan, done)
             context.progress.begin(plan.shards[shard].records)
             with _few_collections():
-                return await work.here(plan.shards[shard], connections or client.connections)
+                return await work.here(plan.shards[shard], min(connections or client.connections, client.connections))
