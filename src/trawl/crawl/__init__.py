@@ -1,13 +1,13 @@
 """The engine: list, plan, fetch, commit, resume. A laptop needs nothing above this."""
 
-from .engine import crawl, crawl_shard, preview
+from .engine import crawl, crawl_shards, preview
 from .holds import pending_holds
 from .options import CrawlOptions
 from .planning import Preview
 from .probe import Probe, examine, probe
 from .progress import Progress, Quiet, count_of, some_of
 from .report import EndpointReport, Report
-from .shards import AT_ONCE, ShardRunner, ShardWork
+from .shards import AT_ONCE, Done, ShardRunner, ShardWork, side_by_side
 from .upkeep.forget import Forgotten, forget
 from .upkeep.maintain import RETAIN, Maintained, maintain
 from .upkeep.rekey import Rekeyed, rekey
@@ -17,6 +17,7 @@ __all__ = [
     "AT_ONCE",
     "RETAIN",
     "CrawlOptions",
+    "Done",
     "EndpointReport",
     "Forgotten",
     "Maintained",
@@ -32,7 +33,7 @@ __all__ = [
     "Verdict",
     "count_of",
     "crawl",
-    "crawl_shard",
+    "crawl_shards",
     "examine",
     "find_quarantined",
     "forget",
@@ -42,5 +43,6 @@ __all__ = [
     "probe",
     "rekey",
     "replay",
+    "side_by_side",
     "some_of",
 ]

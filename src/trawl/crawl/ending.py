@@ -41,6 +41,9 @@ def commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome]
     changed_held = {name for name in held if name not in plan.held}
     files = [*plan.files, *(file for file in files if file.endpoint not in changed_held)]
     report = _report(context, client, "held" if held else "done", endpoints, plan)
+    for outcome in outcomes:  # what other processes have asked for
+        for name, number in outcome.traffic.items():
+            setattr(report, name, getattr(report, name) + number)
     if report.unread:
         report.status = "failed" if any(counts.never_read for counts in endpoints.values()) else "degraded"
     left = (

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -202,22 +202,22 @@ def _few_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-async def crawl_shard(
+async def crawl_shards(
     source: SourceConfig | SourceCrawler,
     lake: Lake,
     options: CrawlOptions,
     run: str,
-    shard: int,
+    numbers: Sequence[int],
     *,
     parts: int,
-    connections: int | None = None,
+    shards: ShardRunner | None = None,
     progress: Progress | None = None,
     clock: Clock = utc_now,
     load_block: SecretLoader | None = None,
-) -> Outcome:
-    """Fetch one shard of a run that another process has planned and will commit.
+) -> list[Outcome]:
+    """Fetch some shards of a run, one after the other, that another process has planned and will commit.
 
-    The run's share of the host's rate is divided over `parts` processes; `connections` bounds the requests in flight.
+    The run's share of the host's rate is divided over `parts` processes.
 
     Raises:
         ConfigurationError: there is no such plan (any more), or it was made with another configuration.
@@ -225,15 +225,11 @@ async def crawl_shard(
     """
     with lake.faults():
         context = replace(await _open(source, lake, options, progress, clock), run=run)
-        plan = await in_thread(context.lake.runs.plan, run)
-        check_plan(context, plan, run, shard)
-        assert plan is not None
-        done = await in_thread(context.lake.runs.outcomes, run)
-        if shard in done:
-            return done[shard]
+        plan = await in_thread(check_plan, context, run, numbers)
         host = SharedHost(context, lake, parts=parts)
         async with _client(context, host.cool_down, load_block) as client, host.joined(client):
-            work = await Fetching.of(context, client, plan, done)
-            context.progress.begin(plan.shards[shard].records)
+            work = await Fetching.of(context, client, plan, alone=True)
+            chosen = [plan.shards[number] for number in numbers]
             with _few_collections():
-                return await work.here(plan.shards[shard], min(connections or client.connections, client.connections))
+                await work.through(chosen, shards or Here(at_once=1))
+            return [work.done[number] for number in numbers]

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -214,16 +214,17 @@ def adopt(context: Context) -> Plan | None:
     return found
 
 
-def check_plan(context: Context, plan: Plan | None, run: str, shard: int) -> None:
-    """Raise ConfigurationError where a shard cannot be fetched as the run that planned it would."""
-    name = context.source.name
-    if plan is None or shard >= len(plan.shards):
+def check_plan(context: Context, run: str, shards: Sequence[int]) -> Plan:
+    """The plan that holds these shards. Raises ConfigurationError where they cannot be fetched as its run would."""
+    name, plan = context.source.name, context.lake.runs.plan(run)
+    if plan is None or not set(shards) <= set(range(len(plan.shards))):
         raise ConfigurationError(
-            f"the lake has no shard {shard} of run {run} of {name}: the run has ended",
+            f"the lake has no shards {', '.join(map(str, shards))} of run {run} of {name}: the run has ended",
             remedy="start a refresh: it plans anew",
         )
     if (reason := _unfit(plan, fingerprint_of(context), context.base.news, context.started_at)) is not None:
         raise ConfigurationError(f"run {run} of {name}: {reason}", remedy="start a refresh: it plans anew")
+    return plan
 
 
 def _unfit(plan: Plan, wanted: str, news: int, now: datetime) -> str | None:

@@ -1,6 +1,6 @@
 """Where the shards of a plan are fetched: here, or wherever a caller of the engine wants them to be."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -36,32 +36,58 @@ class ShardWork:
     here: Callable[[int], Awaitable[Outcome]]
 
 
+Done = Callable[[Outcome], None]
+
+
 class ShardRunner(Protocol):
-    """Has shards fetched, at most `at_once` of them side by side.
+    """Has shards fetched."""
 
-    `fetch` returns a shard's outcome, which is stored in the lake by then. What it raises ends the run; the plan and the
-    finished shards stay for the next one.
-    """
+    async def fetch(self, works: Sequence[ShardWork], done: Done) -> None:
+        """Have all of these fetched, in any order; tell `done` of each outcome, which is stored in the lake by then.
 
-    @property
-    def at_once(self) -> int: ...
-
-    async def fetch(self, work: ShardWork) -> Outcome: ...
+        What this or `done` raises ends the run; its plan and the finished shards stay for the next one.
+        """
 
 
 class Here:
-    """In this process."""
+    """In this process, some at a time."""
 
-    at_once = AT_ONCE
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._at_once = at_once
 
-    async def fetch(self, work: ShardWork) -> Outcome:
-        return await work.here(work.connections)
+    async def fetch(self, works: Sequence[ShardWork], done: Done) -> None:
+        async def each(work: ShardWork) -> None:
+            done(await work.here(work.connections))
+
+        await side_by_side(works, each, self._at_once)
+
+
+async def side_by_side(works: Sequence[ShardWork], each: Callable[[ShardWork], Awaitable[None]], at_once: int) -> None:
+    """Do something with each shard, so many at a time."""
+    todo = iter(works)
+
+    async def through() -> None:
+        for work in todo:
+            await each(work)
+
+    async with task_group() as group:
+        for _ in range(at_once):
+            group.create_task(through())
 
 
 class Fetching:
     """A plan while its shards are fetched: what is done, and what came to nothing."""
 
-    def __init__(self, context: Context, client: Client, plan: Plan, done: dict[int, Outcome], losses: Losses) -> None:
+    def __init__(
+        self,
+        context: Context,
+        client: Client,
+        plan: Plan,
+        done: dict[int, Outcome],
+        losses: Losses,
+        *,
+        alone: bool,
+    ) -> None:
         self.context, self.plan, self.done, self.losses = context, plan, done, losses
         self._counted = set(done)
         self._fetcher = Fetcher(
@@ -79,15 +105,18 @@ class Fetching:
             ),
             told=self._told,
             on_result=self._on_result,
+            alone=alone,
         )
 
     @classmethod
-    async def of(cls, context: Context, client: Client, plan: Plan, done: dict[int, Outcome]) -> "Fetching":
+    async def of(cls, context: Context, client: Client, plan: Plan, *, alone: bool = False) -> "Fetching":
+        """`alone`: in a process that fetches some shards, one after the other, and does not commit."""
+        done = await in_thread(context.lake.runs.outcomes, plan.run)
         due = {name: counts.get("due", 0) for name, counts in plan.endpoints.items()}
         losses = Losses(context.source, due, await in_thread(context.lake.runs.losses))
         for outcome in done.values():
             losses.take(outcome)
-        return cls(context, client, plan, done, losses)
+        return cls(context, client, plan, done, losses, alone=alone)
 
     async def here(self, shard: Shard, connections: int) -> Outcome:
         """Fetch a shard in this process, with at most so many requests in flight."""
@@ -133,23 +162,24 @@ class Fetching:
             found |= {key: paths[key] for key in keys if key in paths}
         return found
 
+    async def through(self, chosen: Sequence[Shard], shards: ShardRunner) -> None:
+        """Have what is left of these shards fetched, parents before their children."""
+        self.context.progress.begin(sum(shard.records for shard in chosen if shard.number not in self.done))
+        for level in sorted({shard.level for shard in chosen}):
+            todo = [shard for shard in chosen if shard.level == level and shard.number not in self.done]
+            if not todo:
+                continue
+            connections = self._fetcher.client.connections
+            works = [ShardWork(self.plan.run, shard, connections, partial(self.here, shard)) for shard in todo]
+            await shards.fetch(works, self.finish)
+            if left := [shard.number for shard in todo if shard.number not in self.done]:
+                raise LakeError(f"run {self.plan.run}: there is no outcome of the shards {left}")
+
 
 async def fetch_all(context: Context, client: Client, plan: Plan, shards: ShardRunner) -> list[Outcome]:
-    """Fetch what is left of the plan, parents before their children."""
-    work = await Fetching.of(context, client, plan, await in_thread(context.lake.runs.outcomes, plan.run))
-    done = work.done
-    if done:
-        context.progress.say(f"{len(done)} of {len(plan.shards)} shards are finished already")
-    context.progress.begin(sum(shard.records for shard in plan.shards if shard.number not in done))
-    for level in sorted({shard.level for shard in plan.shards}):
-        todo = iter([shard for shard in plan.shards if shard.level == level and shard.number not in done])
-
-        async def through(todo: Iterator[Shard] = todo) -> None:
-            for shard in todo:
-                here = partial(work.here, shard)
-                work.finish(await shards.fetch(ShardWork(plan.run, shard, client.connections, here)))
-
-        async with task_group() as group:
-            for _ in range(shards.at_once):
-                group.create_task(through())
-    return [done[number] for number in sorted(done)]
+    """Fetch what is left of the plan."""
+    work = await Fetching.of(context, client, plan)
+    if work.done:
+        context.progress.say(f"{len(work.done)} of {len(plan.shards)} shards are finished already")
+    await work.through(plan.shards, shards)
+    return [work.done[number] for number in sorted(work.done)]

@@ -11,19 +11,17 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from trawl.crawl import CrawlOptions, count_of
-from trawl.crawl import crawl_shard as crawl_one_shard
+from trawl.crawl import CrawlOptions, count_of, crawl_shards
 from trawl.crawl import maintain as maintain_source
-from trawl.crawl.options import resolve
 from trawl.model.errors import TrawlError
 from trawl.model.names import slug_of
 from trawl.sources import create_crawler, source_names
 
-from .progress import FlowProgress, counts_of
+from .pods import cancel_pods
+from .progress import FlowProgress
 from .running import open_lake, run_source
 from .secrets import secret_loader
-from .shards import cancel_shards
-from .valve import Valve
+from .shards import TaskShards
 
 __all__ = ["crawl_shard", "decide", "discover", "maintain", "refresh"]
 
@@ -32,9 +30,9 @@ Count = Annotated[int, Field(ge=1)]
 
 
 async def cancel_children(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
-    """A run that ends before its shards takes them with it."""
-    if number := await cancel_shards(flow_run.id):
-        get_run_logger().info("%s cancelled: this run is %s", count_of(number, "shard"), state.name)
+    """A run that ends before its pods takes them with it."""
+    if number := await cancel_pods(flow_run.id):
+        get_run_logger().info("%s cancelled: this run is %s", count_of(number, "pod"), state.name)
 
 
 @flow
@@ -127,8 +125,8 @@ async def maintain(sources: list[str] | None = None) -> State[Any]:
     log, lake = get_run_logger(), await asyncio.to_thread(open_lake)
     done: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
-    names = sources if sources else await asyncio.to_thread(lake.sources)
-    for name in names:
+    held = await asyncio.to_thread(lake.sources)
+    for name in sources or held:
         try:
             found = await asyncio.to_thread(maintain_source, lake, name, say=log.info)
         except TrawlError as error:
@@ -164,22 +162,22 @@ async def decide(source: str, endpoints: list[str], decision: Literal["accept", 
     return _as_child(state)
 
 
-@flow(name="crawl-shard", flow_run_name="{source}.shard-{shard}")
+@flow(name="crawl-shard")
 async def crawl_shard(
     source: str,
     run: str,
-    shard: int,
+    shards: list[int],
     pods: Count = 1,
     endpoints: list[str] | None = None,
     rate: Rate | None = None,
     force: bool = False,
 ) -> State[Any]:
-    """Fetch one shard of a run that `refresh` has planned and will commit. Started by `refresh`, not by hand.
+    """Fetch some shards of a run that `refresh` has planned and will commit. Started by `refresh`, not by hand.
 
     Args:
         source: The source that the run crawls.
-        run: The run whose plan holds the shard.
-        shard: The shard's number.
+        run: The run whose plan holds the shards.
+        shards: The numbers of the shards.
         pods: How many pods share the run's rate.
         endpoints: As the run's.
         rate: As the run's.
@@ -188,21 +186,28 @@ async def crawl_shard(
     """
     log = get_run_logger()
     options = CrawlOptions(mode="refresh", endpoints=tuple(endpoints or ()), rate=rate, force=force)
+    progress = FlowProgress(log)
     try:
         crawler = await create_crawler(source)
-        lake = await asyncio.to_thread(open_lake)
-        most = resolve(crawler.config_block, options).connections
-        async with Valve(source, pods, log).slots(most) as connections:
-            outcome = await crawl_one_shard(
-                crawler, lake, options, run, shard,
-                parts=pods, connections=connections, progress=FlowProgress(log), load_block=await secret_loader(crawler),
-            )  # fmt: skip
+        outcomes = await crawl_shards(
+            crawler,
+            await asyncio.to_thread(open_lake),
+            options,
+            run,
+            shards,
+            parts=pods,
+            shards=TaskShards(source, log, _nothing, processes=pods, at_once=1),
+            progress=progress,
+            load_block=await secret_loader(crawler),
+        )
     except TrawlError as error:
-        log.error("shard %s of %s: %s", shard, run, error)  # noqa: TRY400
+        log.error("run %s: %s", run, error)  # noqa: TRY400
         return Failed(name=type(error).__name__, message=str(error))  # the parent acts by the name
-    said = counts_of(outcome.results)
-    log.info("shard %s of %s: %s", shard, run, said)
-    return Completed(message=said)
+    return Completed(message=f"{count_of(len(outcomes), 'shard')}, {count_of(progress.done, 'record')}")
+
+
+async def _nothing() -> None:
+    """The parent shows how far the run is."""
 
 
 async def _each(sources: Sequence[str] | None, **parameters: Any) -> State[Any]:

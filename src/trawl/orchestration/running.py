@@ -28,9 +28,10 @@ from trawl.model.names import slug_of
 from trawl.sources import SourceCrawler, create_crawler
 
 from . import artifacts, events
+from .pods import PodShards
 from .progress import FlowProgress
 from .secrets import secret_loader
-from .shards import Finished, Log, PodShards, TaskShards
+from .shards import Finished, Log, TaskShards
 
 _EACH = 20  # changes of a kind that are shown
 _TOLD = ("changed", "renamed", "missing", "gone", "revived", "created")

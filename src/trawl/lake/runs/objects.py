@@ -8,8 +8,8 @@ import base64
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from trawl.lake.store import Conflict, Store
 from trawl.model.errors import LakeError
 from trawl.model.records import Prior
 
-from .documents import ANSWER, CLOSED, MANIFEST, Counts, Facts, Hold, Instant, Uncommitted, is_whole, read
+from .documents import ANSWER, CLOSED, MANIFEST, Counts, Facts, Hold, Instant, Uncommitted, Whole, is_whole, read
 from .plans import Planner
 
 
@@ -74,6 +74,7 @@ class Outcome:
         unfetched: records that no budget was left for.
         told: the paths of children that new documents tell, by child and key.
         losses: the keys of what came to nothing for the first time, by guard and endpoint.
+        traffic: what a process that fetched this shard alone has asked for; empty where the run's own process did.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = CLOSED
@@ -84,6 +85,7 @@ class Outcome:
     unfetched: int
     told: dict[str, dict[str, str]]
     losses: dict[str, dict[str, list[str]]]
+    traffic: dict[str, Whole] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +206,14 @@ class RunStore:
         except Conflict:
             return
 
-    def outcomes(self, run: str) -> dict[int, Outcome]:
-        """The finished shards of a run."""
-        return {outcome.shard: outcome for outcome in self._outcomes(run).values() if outcome is not None}
+    def outcomes(self, run: str, shards: Collection[int] | None = None) -> dict[int, Outcome]:
+        """The finished shards of a run; `shards` reads only those."""
+        found = self._outcomes(run, None if shards is None else set(shards)).values()
+        return {outcome.shard: outcome for outcome in found if outcome is not None}
+
+    def finished(self, run: str) -> set[int]:
+        """The numbers of a run's finished shards, by the names of their outcomes."""
+        return set(self._outcome_paths(run))
 
     def drop_broken_outcomes(self, run: str) -> int:
         """Forget the shards of a dead run whose outcome or files are not whole, so that they are fetched again."""
@@ -236,12 +243,15 @@ class RunStore:
     def _losses(self) -> str:
         return f"{self._source}/losses.json"
 
-    def _outcomes(self, run: str) -> dict[str, Outcome | None]:
-        found: dict[str, Outcome | None] = {}
-        for path in [item["path"] for item in self._store.scan(self._plan(run))]:
-            if path.endswith(".json") and not path.endswith("plan.json"):
-                found[path] = read(_OUTCOME, self._store.get(path))
-        return found
+    def _outcomes(self, run: str, shards: set[int] | None = None) -> dict[str, Outcome | None]:
+        paths = self._outcome_paths(run)
+        wanted = [path for number, path in paths.items() if shards is None or number in shards]
+        return {path: read(_OUTCOME, self._store.get(path)) for path in wanted}
+
+    def _outcome_paths(self, run: str) -> dict[int, str]:
+        paths = [item["path"] for item in self._store.scan(self._plan(run))]
+        names = {path.rpartition("/")[2].removesuffix(".json"): path for path in paths if path.endswith(".json")}
+        return {int(name): path for name, path in names.items() if name.isdigit()}
 
     def _is_whole(self, file: LogFile) -> bool:
         return self._store.size_of(f"{self._source}/log/{file.path}", b"PAR1") == file.size
