@@ -41,10 +41,14 @@ class Server:
 
 
 @contextmanager
-def process(command: list[str], env: dict[str, str], log: Path, *, folder: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    command: list[str], env: dict[str, str], log: Path, *, folder: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process with a group of its own, so that nothing of it is left behind."""
     with log.open("ab") as out:
-        started = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder)
+        started = subprocess.Popen(
+            command, env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder
+        )
     try:
         yield started
     finally:
@@ -73,7 +77,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def until(happened, what: str, patience: float = PATIENCE) -> None:  # noqa: ANN001
+def until(happened, what: str, patience: float = PATIENCE) -> None:
     deadline = time.monotonic() + patience
     while not happened():
         if time.monotonic() > deadline:
