@@ -22,13 +22,43 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """A server and what its clients need to know."""
+    """A server on SQLite, with its UI, and what its clients need to know."""
 
-    url: str
     home: Path
-    process: subprocess.Popen[bytes]
+    port: int
+    settings: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def start(self) -> None:
+        command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+        env = {name: value for name, value in self.env.items() if name != "PREFECT_API_URL"} | self.settings
+        started = self.process = spawn(command, env, self.home / "server.log")
+        until(lambda: answers(f"{self.url}/ready") or started.poll() is not None, "the server's start")
+        if started.poll() is not None:
+            raise RuntimeError((self.home / "server.log").read_text()[-2000:])
+
+    def stop(self) -> None:
+        if self.process is not None:
+            end(self.process)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The server is not there for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def requests(self) -> int:
+        """How many requests it has answered, by its log."""
+        return (self.home / "server.log").read_text().count(' HTTP/1.1" ')
 
     @property
     def env(self) -> dict[str, str]:
@@ -40,19 +70,12 @@ class Server:
         }
 
 
-@contextmanager
-def process(
-    command: list[str], env: dict[str, str], log: Path, *, folder: Path | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
+def spawn(command: list[str], env: dict[str, str], log: Path, folder: Path | None = None) -> subprocess.Popen[bytes]:
     """A process with a group of its own, so that nothing of it is left behind."""
     with log.open("ab") as out:
-        started = subprocess.Popen(
+        return subprocess.Popen(
             command, env=env, stdout=out, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder
         )
-    try:
-        yield started
-    finally:
-        end(started)
 
 
 def end(started: subprocess.Popen[bytes]) -> None:
@@ -86,18 +109,15 @@ def until(happened, what: str, patience: float = PATIENCE) -> None:
 
 
 @contextmanager
-def server(home: Path, port: int | None = None) -> Iterator[Server]:
-    """A server on SQLite, with its UI, on a port of loopback."""
-    port = port or free_port()
+def server(home: Path, port: int | None = None, **settings: str) -> Iterator[Server]:
+    """A server on a port of loopback, for as long as the context lasts."""
     home.mkdir(parents=True, exist_ok=True)
-    made = Server(f"http://127.0.0.1:{port}/api", home, None)  # type: ignore[arg-type]
-    command = [*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    env = {name: value for name, value in made.env.items() if name != "PREFECT_API_URL"}
-    with process(command, env, home / "server.log") as started:
-        until(lambda: answers(f"{made.url}/ready") or started.poll() is not None, "the server's start")
-        if started.poll() is not None:
-            raise RuntimeError((home / "server.log").read_text()[-2000:])
-        yield Server(made.url, home, started)
+    made = Server(home, port or free_port(), settings)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
 
 
 @contextmanager
@@ -105,5 +125,8 @@ def worker(server: Server, pool: str, *, folder: Path, **env: str) -> Iterator[s
     """A worker that runs flow runs as processes on this machine."""
     command = [*PREFECT, "worker", "start", "--pool", pool, "--type", "process", "--name", "test"]
     more = {"PREFECT_WORKER_QUERY_SECONDS": "1", **env}
-    with process(command, server.env | more, server.home / "worker.log", folder=folder) as started:
+    started = spawn(command, server.env | more, server.home / "worker.log", folder)
+    try:
         yield started
+    finally:
+        end(started)
