@@ -1,0 +1,103 @@
+"""How the engine asks a source: what YAML describes on the shortest way, what Python of its own does through httpx."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from trawl.model.classify import Action
+from trawl.model.errors import Skippable, TornListing
+from trawl.model.validators import Validators
+from trawl.transport import Client, Response
+
+from .configured import YamlCrawler, came
+from .crawler import Batch, Item, SourceCrawler
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Asking:
+    """A source and the client of a run.
+
+    Attributes:
+        http: the httpx client that the source's own code gets; the client's own by default.
+
+    """
+
+    def __init__(self, crawler: SourceCrawler, client: Client, http: httpx.AsyncClient | None = None) -> None:
+        self._crawler, self._client, self._http = crawler, client, http
+        self._fetches = is_own(crawler, "fetch_item_details")
+        self._lists = is_own(crawler, "discover_item_ids")
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        return self._client.http if self._http is None else self._http
+
+    async def fetch(self, item: Item) -> Response:
+        """One record's answer. Raises what the client raises, and whatever the source's own code may raise."""
+        if not self._fetches:
+            assert isinstance(self._crawler, YamlCrawler)
+            return await self._crawler.fetch_by(item, self._client.get)
+        import httpx  # noqa: PLC0415
+
+        try:
+            answer = await self._crawler.fetch_item_details(item, self.http)
+        except httpx.HTTPStatusError as error:  # raise_for_status(): the same as handing the answer on
+            return await self._refused(item, error.response)
+        if not isinstance(answer, httpx.Response):
+            raise TypeError(f"fetch_item_details gave a {type(answer).__name__}, no httpx.Response")
+        return await _read(answer, self._client.clock())
+
+    def batches(self, endpoint: str, known: Validators | None = None) -> AsyncIterator[Batch]:
+        """An endpoint's list. Raises as `fetch` does."""
+        if self._lists:
+            return self._own_batches(endpoint, known)
+        assert isinstance(self._crawler, YamlCrawler)
+        return self._crawler.list_by(endpoint, self._client.get, known)
+
+    async def _own_batches(self, endpoint: str, known: Validators | None) -> AsyncIterator[Batch]:
+        import httpx  # noqa: PLC0415
+
+        batches = self._crawler.discover_item_ids(endpoint, self.http, known)
+        try:
+            async for batch in batches:
+                yield batch
+        except httpx.HTTPStatusError as error:
+            response = await _read(error.response, self._client.clock())
+            if response.action is not Action.NOT_MODIFIED:
+                raise TornListing(f"{error.request.url}: {came(response)}") from None
+            yield Batch([], response=response)
+        finally:
+            if (close := getattr(batches, "aclose", None)) is not None:
+                await close()
+
+    async def _refused(self, item: Item, answer: httpx.Response) -> Response:
+        """The answer to a record, if it is that; else what the source asked for besides was refused."""
+        import httpx  # noqa: PLC0415
+
+        response, url = await _read(answer, self._client.clock()), str(answer.request.url)
+        if item.path is not None and httpx.URL(self._client.locate(item.path)) == httpx.URL(self._client.locate(url)):
+            return response
+        error = Skippable(f"{url} answered {response.status}")
+        error.status, error.headers, error.body = response.status, response.headers, response.body
+        raise error
+
+
+def is_own(crawler: SourceCrawler, member: str) -> bool:
+    """Whether a source does this in Python of its own."""
+    return getattr(type(crawler), member, None) is not getattr(YamlCrawler, member)
+
+
+async def answer_in(batch: Batch, now: datetime) -> Response | None:
+    """The answer that a batch came in. Raises where the client would have: refused for now, or credentials refused."""
+    answer = batch.response
+    return answer if answer is None or isinstance(answer, Response) else await _read(answer, now)
+
+
+async def _read(answer: httpx.Response, now: datetime) -> Response:
+    from trawl.transport import response_of  # noqa: PLC0415
+
+    await answer.aread()  # (of a stream that nobody has read to its end)
+    return response_of(answer, now)
