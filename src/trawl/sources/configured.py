@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -247,7 +248,11 @@ def with_document(response: httpx.Response, document: Any) -> httpx.Response:
 
     headers = httpx.Headers(response.headers)
     headers["Content-Type"] = "application/json"
-    del headers["Content-Length"]
+    for outdated in ("Content-Length", "Content-Encoding"):
+        headers.pop(outdated, None)
     told = response.extensions.get(TOLD)
     at = told.at if isinstance(told, Told) else utc_now()
-    return httpx.Response(response.status_code, headers=headers, content=text(document), extensions={TOLD: Told(at)})
+    made = httpx.Response(response.status_code, headers=headers, content=text(document), extensions={TOLD: Told(at)})
+    with suppress(RuntimeError):  # made by hand, without a request
+        made.request = response.request
+    return made
