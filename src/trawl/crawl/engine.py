@@ -17,6 +17,7 @@ from trawl.model.records import Result, Settled
 from trawl.sources import SourceCrawler, as_crawler
 from trawl.transport import Client, Clock, CoolDown, utc_now
 from trawl.transport.auth import SecretLoader
+from trawl.transport.client import KEYLESS
 
 from . import holds, planning
 from .doubts import Doubts
@@ -33,7 +34,6 @@ from .upkeep.rules import follow_rules
 from .upkeep.upkeep import Upkeep, run_id
 
 _SHARDS_AT_ONCE = 2  # so that the tail of one shard does not leave the connections idle
-KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
 
 
 async def crawl(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -40,15 +41,18 @@ class Asking:
         if not self._fetches:
             assert isinstance(self._crawler, YamlCrawler)
             return await self._crawler.fetch_by(item, self._client.get)
-        import httpx  # noqa: PLC0415
+        from trawl.transport.answers import is_misread, refused_by, response_of  # noqa: PLC0415
 
+        if item.path is not None and is_misread(item.path):
+            item = replace(item, path=self._client.locate(item.path))
         try:
             answer = await self._crawler.fetch_item_details(item, self.http)
-        except httpx.HTTPStatusError as error:  # raise_for_status(): the same as handing the answer on
-            return await self._refused(item, error.response)
-        if not isinstance(answer, httpx.Response):
-            raise TypeError(f"fetch_item_details gave a {type(answer).__name__}, no httpx.Response")
-        return await _read(answer, self._client.clock())
+        except Exception as error:
+            refused = refused_by(error)
+            if refused is None:
+                raise
+            return await self._refused(item, refused)
+        return await response_of(answer, self._client.clock(), by="fetch_item_details")
 
     def batches(self, endpoint: str, known: Validators | None = None) -> AsyncIterator[Batch]:
         """An endpoint's list. Raises as `fetch` does."""
@@ -58,27 +62,30 @@ class Asking:
         return self._crawler.list_by(endpoint, self._client.get, known)
 
     async def _own_batches(self, endpoint: str, known: Validators | None) -> AsyncIterator[Batch]:
-        import httpx  # noqa: PLC0415
+        from trawl.transport.answers import refused_by, response_of, url_of  # noqa: PLC0415
 
         batches = self._crawler.discover_item_ids(endpoint, self.http, known)
         try:
             async for batch in batches:
                 yield batch
-        except httpx.HTTPStatusError as error:
-            response = await _read(error.response, self._client.clock())
+        except Exception as error:
+            refused = refused_by(error)
+            if refused is None:
+                raise
+            response = await response_of(refused, self._client.clock())
             if response.action is not Action.NOT_MODIFIED:
-                raise TornListing(f"{error.request.url}: {came(response)}") from None
-            yield Batch([], response=response)
+                raise TornListing(f"{url_of(refused)}: {came(response)}") from None
+            yield Batch([], response=refused)
         finally:
             if (close := getattr(batches, "aclose", None)) is not None:
                 await close()
 
     async def _refused(self, item: Item, answer: httpx.Response) -> Response:
         """The answer to a record, if it is that; else what the source asked for besides was refused."""
-        import httpx  # noqa: PLC0415
+        from trawl.transport.answers import response_of, same_address, url_of  # noqa: PLC0415
 
-        response, url = await _read(answer, self._client.clock()), str(answer.request.url)
-        if item.path is not None and httpx.URL(self._client.locate(item.path)) == httpx.URL(self._client.locate(url)):
+        response, url = await response_of(answer, self._client.clock()), url_of(answer)
+        if item.path is not None and same_address(self._client.locate(item.path), self._client.locate(url)):
             return response
         error = Skippable(f"{url} answered {response.status}")
         error.status, error.headers, error.body = response.status, response.headers, response.body
@@ -92,12 +99,8 @@ def is_own(crawler: SourceCrawler, member: str) -> bool:
 
 async def answer_in(batch: Batch, now: datetime) -> Response | None:
     """The answer that a batch came in. Raises where the client would have: refused for now, or credentials refused."""
-    answer = batch.response
-    return answer if answer is None or isinstance(answer, Response) else await _read(answer, now)
+    if batch.response is None or isinstance(batch.response, Response):
+        return batch.response
+    from trawl.transport.answers import response_of  # noqa: PLC0415
 
-
-async def _read(answer: httpx.Response, now: datetime) -> Response:
-    from trawl.transport import response_of  # noqa: PLC0415
-
-    await answer.aread()  # (of a stream that nobody has read to its end)
-    return response_of(answer, now)
+    return await response_of(batch.response, now, by="Batch(response=...)")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
-from urllib.parse import urlencode, urljoin
 
 from trawl.model.canonical import text
 from trawl.model.classify import Action
 from trawl.model.config import SourceConfig
 from trawl.model.documents import read_json
-from trawl.model.errors import BrokenBody, ConfigurationError, RedirectRefused, Skippable, TornListing
+from trawl.model.errors import BrokenBody, ConfigurationError, Skippable, TornListing
 from trawl.model.filenames import safe_name
 from trawl.model.keys import fields_of, fill
 from trawl.model.names import config_block_name, public_calls_name
@@ -24,7 +22,7 @@ from trawl.model.pagination import Walk, first_page, read_page
 from trawl.model.slices import item_texts
 from trawl.model.validators import Validators
 from trawl.model.values import parts
-from trawl.transport import Response, utc_now
+from trawl.transport import Response
 from trawl.transport.auth import SecretLoader, read_secret
 
 from .crawler import Batch, Item, SourceCrawler
@@ -105,19 +103,21 @@ class YamlCrawler:
     async def discover_item_ids(
         self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
     ) -> AsyncIterator[Batch]:
+        from trawl.transport.answers import get_by, response_of  # noqa: PLC0415
+
         answers: list[httpx.Response] = []
 
         async def get(url: str, **asked: Any) -> Response:
-            from trawl.transport import response_of  # noqa: PLC0415
-
-            answers[:] = [await _get(client, url, **asked)]
-            return response_of(answers[0], utc_now())
+            answers[:] = [await get_by(client, url, **asked)]
+            return await response_of(answers[0])
 
         async for batch in self.list_by(endpoint, get, known):
             yield replace(batch, response=answers[0])
 
     async def fetch_item_details(self, item: Item, client: httpx.AsyncClient) -> httpx.Response:
-        return await self.fetch_by(item, partial(_get, client))
+        from trawl.transport.answers import get_by  # noqa: PLC0415
+
+        return await self.fetch_by(item, partial(get_by, client))
 
     async def list_by(self, endpoint: str, get: Get[Response], known: Validators | None = None) -> AsyncIterator[Batch]:
         """What the description says of a list, with whatever gets its pages: the engine takes the shortest way."""
@@ -199,29 +199,6 @@ class YamlCrawler:
             raise ConfigurationError(f"{name}: cannot read its description {found}: {error}") from None
 
 
-async def _get(
-    client: httpx.AsyncClient,
-    url: str,
-    *,
-    params: Mapping[str, str | int] | None = None,
-    etag: str | None = None,
-    last_modified: str | None = None,
-) -> httpx.Response:
-    """The same request as that of Trawl's own client, through httpx."""
-    import httpx  # noqa: PLC0415
-
-    validators = {"If-None-Match": etag, "If-Modified-Since": last_modified}
-    headers = {name: value for name, value in validators.items() if value is not None and value.isascii()}
-    if url.startswith("/"):  # to httpx that is below the base address, to an API at its host
-        url = urljoin(str(client.base_url), url)
-    if params:  # (httpx would put them in the place of a query that is there already)
-        url = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}"
-    try:
-        return await client.get(url, headers=headers)
-    except httpx.InvalidURL:
-        raise RedirectRefused(f"{url} is no address: refused") from None
-
-
 def came(response: Response) -> str:
     """An answer in a few words: `200 application/json came, 34 bytes: {"error": ...`."""
     kind = response.headers.get("content-type", "no content type").partition(";")[0]
@@ -242,17 +219,6 @@ class PokeApiCrawler(YamlCrawler):
 
 def with_document(response: httpx.Response, document: Any) -> httpx.Response:
     """The answer with this document (any JSON value) in place of its body: for APIs that speak no JSON."""
-    import httpx  # noqa: PLC0415
+    from trawl.transport.answers import with_body  # noqa: PLC0415
 
-    from trawl.transport.asynctransport import TOLD, Told  # noqa: PLC0415
-
-    headers = httpx.Headers(response.headers)
-    headers["Content-Type"] = "application/json"
-    for outdated in ("Content-Length", "Content-Encoding"):
-        headers.pop(outdated, None)
-    told = response.extensions.get(TOLD)
-    at = told.at if isinstance(told, Told) else utc_now()
-    made = httpx.Response(response.status_code, headers=headers, content=text(document), extensions={TOLD: Told(at)})
-    with suppress(RuntimeError):  # made by hand, without a request
-        made.request = response.request
-    return made
+    return with_body(response, "application/json", text(document))

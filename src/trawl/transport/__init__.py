@@ -7,7 +7,7 @@ from .hosts import Rate, base_url_of, is_private, pace_of
 from .pacing import Clock, CoolDown, utc_now
 
 if TYPE_CHECKING:
-    from .asynctransport import AsyncTransport, http_client, response_of
+    from .asynctransport import AsyncTransport, http_client
 
 __all__ = [
     "AsyncTransport",
@@ -21,14 +21,13 @@ __all__ = [
     "http_client",
     "is_private",
     "pace_of",
-    "response_of",
     "utc_now",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """What stands on httpx, which takes 0.1 s to load: a source in YAML does without it."""
-    if name not in {"AsyncTransport", "http_client", "response_of"}:
+    if name not in {"AsyncTransport", "http_client"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import asynctransport  # noqa: PLC0415
 

@@ -5,9 +5,8 @@ httpx (respx, pytest-httpx) finds what it looks for.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from dataclasses import dataclass
-from datetime import datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any
@@ -16,17 +15,16 @@ import aiohttp
 import httpcore
 import httpx
 
-from trawl.model.classify import Action, classify
 from trawl.model.config import SourceConfig
 from trawl.model.errors import TrawlError
 
-from .client import Call, Client, KeyRefused, Refused, Response
+from .answers import Told, told_of
+from .client import KEYLESS, Call, Client, KeyRefused, Refused, Response
 from .hosts import Rate
 from .httperrors import as_httpx
 from .session import SLOWEST, own_headers
 
-TOLD = "trawl"
-"""The extension of a response (`response.extensions`) that holds its `Told`."""
+_logger = logging.getLogger(__name__)
 
 _OF_THE_WIRE = frozenset(
     {b"accept-encoding", b"connection", b"content-length", b"host", b"te", b"transfer-encoding", b"upgrade"}
@@ -34,14 +32,6 @@ _OF_THE_WIRE = frozenset(
 _DONE = frozenset(
     {"content-encoding", "content-length", "transfer-encoding"}
 )  # true of the body as it came, not as it is
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the client knows of an answer beyond httpx: when it came, and where redirects have led (empty: nowhere)."""
-
-    at: datetime
-    led_to: str = ""
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
@@ -61,8 +51,8 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await super().handle_async_request(request)
-        told = response.extensions.get(TOLD)
-        return _Redirected(response, told.led_to) if isinstance(told, Told) and told.led_to else response
+        told = told_of(response)
+        return response if told is None or not told.led_to else _Redirected(response, told.led_to)
 
 
 def http_client(
@@ -103,26 +93,6 @@ def httpx_over(client: Client, transport: AsyncTransport | None = None) -> httpx
     )
     del made.headers["accept-encoding"]  # (the client asks for what it can decode)
     return made
-
-
-def response_of(answer: httpx.Response, now: datetime) -> Response:
-    """What came, as the engine judges it. Raises `Refused` and `KeyRefused` where its own client would have."""
-    told = answer.extensions.get(TOLD)
-    at, led_to = (told.at, told.led_to) if isinstance(told, Told) else (now, "")
-    action = classify(answer.status_code)
-    if action is Action.FATAL or action is Action.RETRY:
-        asked = Response(answer.status_code, action, answer.headers, answer.content, at, _url_of(answer))
-        if action is Action.FATAL:
-            raise KeyRefused(asked, answer.reason_phrase)
-        raise Refused(asked, answer.reason_phrase, None)
-    return Response(answer.status_code, action, answer.headers, answer.content, at, led_to)
-
-
-def _url_of(answer: httpx.Response) -> str:
-    try:
-        return str(answer.url)
-    except RuntimeError:  # made by hand, without a request
-        return "the answer"
 
 
 class _KeepsNone(DefaultCookiePolicy):
@@ -191,6 +161,8 @@ class _Connection(httpcore.AsyncConnectionInterface):
             if not self._client.is_open:
                 await self._client.__aenter__()
                 self._is_mine = True
+                if self._client.keyless:  # (in a run its report says so)
+                    _logger.warning("%s: %s", self._client.source.name, KEYLESS)
 
     async def aclose(self) -> None:
         if self._is_mine:
@@ -212,7 +184,7 @@ class _Connection(httpcore.AsyncConnectionInterface):
             answer.status,
             headers=_headers(answer, call),
             content=_Body(answer.body),
-            extensions={TOLD: Told(answer.at, led_to)},
+            extensions=Told(answer.at, led_to).extension(),
         )
 
     def can_handle_request(self, origin: httpcore.Origin) -> bool:

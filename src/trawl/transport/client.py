@@ -39,6 +39,8 @@ from .wire import DECODED, Broken, Disconnected, Fault, StaleConnection, decoded
 if TYPE_CHECKING:
     import httpx
 
+KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
+
 _MAX_REDIRECTS = 5
 _READ = ("etag", "last-modified", "content-type", "cache-control", "age", "date", "retry-after")  # to the letter
 _BEGINNING = 4_096  # bytes that are kept of a body that is too large

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from loopback import Asked, asking, reply, serving, settings
+from loopback import Asked, asking, client_of, reply, serving, settings
 
 from trawl.model.errors import BudgetSpent, RedirectRefused, Unreachable
 from trawl.transport import AsyncTransport, Client, http_client
@@ -73,27 +73,26 @@ async def test_twenty_requests_at_once_go_out_at_the_sources_pace() -> None:
         assert len(server.asked) == 20
 
 
-async def test_no_more_connections_are_open_than_the_source_allows() -> None:
-    open_now, most = 0, 0
+async def test_no_more_requests_are_in_flight_than_the_client_has_connections() -> None:
+    open_now, most, full = 0, 0, asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal open_now, most
+        await reader.readuntil(b"\r\n\r\n")
         open_now += 1
         most = max(most, open_now)
-        await reader.readuntil(b"\r\n\r\n")
-        for _ in range(20):
-            await asyncio.sleep(0)
-        open_now -= 1
+        if open_now == 4:
+            full.set()
+        await full.wait()
         writer.write(reply())
+        open_now -= 1
         writer.close()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with listening:
-        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        source = settings(rate={"requests_per_second": 1000, "connections": 3})
-        async with http_client(source, base_url=url) as client:
-            await asyncio.gather(*(client.get("a") for _ in range(20)))
-    assert most == 3
+    async with listening, client_of(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}") as ours:
+        assert ours.connections == 4
+        await asyncio.gather(*(ours.http.get("a") for _ in range(20)))
+    assert most == 4
 
 
 async def test_a_429_cools_all_down_and_is_tried_again() -> None:
@@ -173,6 +172,19 @@ async def test_a_request_that_brings_its_own_authorization_keeps_it(monkeypatch:
         async with asking(reply(), credentials={"env": "API_TOKEN"} | kind) as (ours, server):
             await ours.http.get("a", headers={"authorization": "Own 1"})
             assert server.asked[-1].headers["authorization"] == "Own 1"
+
+
+@pytest.mark.parametrize("block", ["none", "pokeapi-dummy-key"])
+async def test_without_a_real_secret_it_asks_without_one_and_says_so(
+    block: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(reply()) as server:
+        async with http_client(settings(credentials={"block": block}), base_url=server.url, rate="unlimited") as client:
+            await client.get("a")
+        assert "authorization" not in server.asked[0].headers
+    assert [record.message.partition(",")[0] for record in caplog.records if record.name.startswith("trawl")] == [
+        "api: no API key: what `credentials` refers to is not there or is a placeholder"
+    ]
 
 
 async def test_a_query_secret_is_added_below_and_taken_out_of_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,18 @@
 """A transport that writes down what the code above it asks."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable
-
-import httpx
+from typing import TYPE_CHECKING
 
 from trawl.model.classify import classify
 from trawl.model.errors import TrawlError
 from trawl.transport import AsyncTransport, Client, Response
 from trawl.transport.asynctransport import httpx_over
+
+if TYPE_CHECKING:
+    import httpx
 
 Answered = Callable[[str, Response, float], None]
 Failed = Callable[[str, TrawlError, float], None]
