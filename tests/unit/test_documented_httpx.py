@@ -29,7 +29,7 @@ def test_the_readme_s_program_runs(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TRAWL_SOURCE_POKEAPI_BASE_URL", world.url)
-    exec(shown("README.md", "async def names"), {})  # noqa: S102
+    exec(shown("README.md", "async def names"), {})
     with httpx.Client(base_url=world.url) as client:
         expected = [client.get(f"pokemon/{number}/").json()["name"] for number in (1, 2, 3)]
     assert capsys.readouterr().out == f"{expected}\n"
@@ -37,13 +37,13 @@ def test_the_readme_s_program_runs(
 
 async def test_the_documented_tests_of_a_source_pass(httpx_mock: pytest_httpx.HTTPXMock) -> None:
     names: dict[str, Any] = {"respx": respx, "Museum": Museum, "Item": Item, "http_client": http_client}
-    exec(shown("docs/sources.md", "async def test_a_room_is_a_batch"), names)  # noqa: S102
+    exec(shown("docs/sources.md", "async def test_a_room_is_a_batch"), names)
     await names["test_a_room_is_a_batch"](httpx_mock)
 
 
 async def test_the_documented_test_with_respx_passes() -> None:
     names: dict[str, Any] = {"respx": respx, "Museum": Museum, "Item": Item, "http_client": http_client}
-    exec(shown("docs/sources.md", "async def test_a_room_is_a_batch"), names)  # noqa: S102
+    exec(shown("docs/sources.md", "async def test_a_room_is_a_batch"), names)
     await names["test_a_card_becomes_a_document"]()
 
 
@@ -59,7 +59,7 @@ def test_the_documented_token_is_renewed_where_it_is_refused() -> None:
 
     block = shown("docs/sources.md", "class Renewed").partition("response = await")[0]
     names: dict[str, Any] = {"httpx": httpx}
-    exec(block, names)  # noqa: S102
+    exec(block, names)
 
     async def twice(url: str) -> list[int]:
         auth = names["Renewed"]()
@@ -69,4 +69,9 @@ def test_the_documented_token_is_renewed_where_it_is_refused() -> None:
 
     with running(api) as url:
         assert asyncio.run(twice(url)) == [200, 200]
-    assert [path.removeprefix("/api/v2") for _, path, _ in asked] == ["/works/1", "/oauth/token", "/works/1", "/works/1"]
+    assert [path.removeprefix("/api/v2") for _, path, _ in asked] == [
+        "/works/1",
+        "/oauth/token",
+        "/works/1",
+        "/works/1",
+    ]
