@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from trawl.model.classify import Action
 from trawl.model.errors import Skippable, TornListing
@@ -36,11 +36,14 @@ class Asking:
     def http(self) -> httpx.AsyncClient:
         return self._client.http if self._http is None else self._http
 
+    @property
+    def _described(self) -> YamlCrawler:
+        return cast("YamlCrawler", self._crawler)  # what is not its own is that class's
+
     async def fetch(self, item: Item) -> Response:
         """One record's answer. Raises what the client raises, and whatever the source's own code may raise."""
         if not self._fetches:
-            assert isinstance(self._crawler, YamlCrawler)
-            return await self._crawler.fetch_by(item, self._client.get)
+            return await self._described.fetch_by(item, self._client.get)
         from trawl.transport.answers import is_misread, refused_by, response_of  # noqa: PLC0415
 
         if item.path is not None and is_misread(item.path):
@@ -58,8 +61,7 @@ class Asking:
         """An endpoint's list. Raises as `fetch` does."""
         if self._lists:
             return self._own_batches(endpoint, known)
-        assert isinstance(self._crawler, YamlCrawler)
-        return self._crawler.list_by(endpoint, self._client.get, known)
+        return self._described.list_by(endpoint, self._client.get, known)
 
     async def _own_batches(self, endpoint: str, known: Validators | None) -> AsyncIterator[Batch]:
         from trawl.transport.answers import refused_by, response_of, url_of  # noqa: PLC0415
@@ -94,7 +96,7 @@ class Asking:
 
 def is_own(crawler: SourceCrawler, member: str) -> bool:
     """Whether a source does this in Python of its own."""
-    return getattr(type(crawler), member, None) is not getattr(YamlCrawler, member)
+    return getattr(getattr(crawler, member), "__func__", None) is not getattr(YamlCrawler, member)
 
 
 async def answer_in(batch: Batch, now: datetime) -> Response | None:

@@ -87,6 +87,13 @@ def _checked(url: str) -> str:
     return url
 
 
+def below(url: str, base_url: str) -> str:
+    """The part of an address below the base; the address itself, where it is elsewhere or that part reads as another."""
+    start = f"{base_url}/"
+    rest = url[len(start) :] if url.startswith(start) else ""
+    return url if not rest or rest.startswith("/") or _ABSOLUTE.match(rest) else rest
+
+
 def as_sent(url: str, params: Mapping[str, str | int] | None) -> URL:
     """The address as it goes out: what is encoded well already stays to the letter."""
     address = URL(url, encoded=_ENCODED.fullmatch(url) is not None)

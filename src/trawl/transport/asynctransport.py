@@ -18,6 +18,7 @@ import httpx
 from trawl.model.config import SourceConfig
 from trawl.model.errors import TrawlError
 
+from .addresses import below
 from .answers import Told, told_of
 from .client import KEYLESS, Call, Client, KeyRefused, Refused, Response
 from .hosts import Rate
@@ -172,14 +173,15 @@ class _Connection(httpcore.AsyncConnectionInterface):
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         if not self._client.is_open:
             await self.open()
-        url, call = _url(request.url), await _call(request)
+        asked = _url(request.url)
+        url, call = below(asked, self._client.base_url), await _call(request)
         try:
             answer = await self._client.request(url, call)
         except (Refused, KeyRefused) as error:
             answer = error.answer
         except TrawlError as error:
             raise as_httpx(error) from None
-        led_to = answer.url if answer.url != self._client.locate(url) else ""
+        led_to = "" if answer.url == asked or answer.url == self._client.target(url) else answer.url
         return httpcore.Response(
             answer.status,
             headers=_headers(answer, call),

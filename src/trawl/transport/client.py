@@ -259,7 +259,7 @@ class Client:
         return await self._send(url, None, call)
 
     async def _send(self, url: str, params: Mapping[str, str | int] | None, call: Call) -> Response:
-        target = self.locate(url if self._credential is None else self._credential.unsigned(url))
+        target = self.target(url)
         try:
             return await self._follow(target, params, call)
         except Retriable as error:
@@ -290,6 +290,10 @@ class Client:
                 ) from error
             raise
         raise AssertionError("stamina returns or raises")
+
+    def target(self, url: str) -> str:
+        """The address to begin with: a secret in its query is taken out, and added anew where it goes out."""
+        return self.locate(url if self._credential is None else self._credential.unsigned(url))
 
     def locate(self, url: str) -> str:
         """The address to ask for: relative ones below the base, the source's own moved to it.
@@ -367,7 +371,9 @@ class Client:
             raise RedirectRefused(f"{url} is no address that can be asked: refused") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-                raise Broken(f"{url}: no complete answer in {limits.timeout * SLOWEST}", Fault.READ_TIMEOUT) from None
+                whole = limits.timeout.total_seconds() * SLOWEST if call.timeout is None else call.timeout.total
+                within = "time" if whole is None else f"{whole:g} s"
+                raise Broken(f"{url}: no complete answer in {within}", Fault.READ_TIMEOUT) from None
             # What is no answer that can be read is one all the same: the host is there.
             self._answered = self._answered or isinstance(error, aiohttp.ClientResponseError)
             fault = StaleConnection if isinstance(error, Disconnected) and error.reused else Broken
