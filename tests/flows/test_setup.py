@@ -142,6 +142,7 @@ def test_what_no_client_can_be_made_with_is_named(
     assert not asked
 
 
+@pytest.mark.xdist_group("prefect")
 @pytest.mark.usefixtures("prefect")
 def test_it_makes_what_is_missing_and_then_leaves_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "setup.yaml"
