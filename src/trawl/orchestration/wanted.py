@@ -255,7 +255,7 @@ def _check_parameters(one: Deployment, flow: Flow[..., Any], place: str) -> None
 def _automations(
     settings: Settings, notify: str | None, deployments: list[Wanted], origin: str
 ) -> Iterator[Wanted]:
-    known = [one.name.partition("/")[2] for one in deployments]
+    known = {one.name.partition("/")[2]: one for one in deployments}
     for name, body in automations_of(settings, notify):
         for action in body["actions"]:
             run = action.get("deployment")
@@ -266,8 +266,23 @@ def _automations(
                     f"{origin}: automations.{name}.run: no deployment {run!r}",
                     remedy=f"{hint}known are: {', '.join(known)}",
                 )
+            if run is not None:
+                _check_names(action.get("parameters", {}), known[run], f"{origin}: automations.{name}.parameters")
         fields = _or_refused(lambda body=body, name=name: named({"name": name, **body}), f"{origin}: automations.{name}")  # type: ignore[misc]
         yield Wanted("automation", name, fields, {"enabled": True})
+
+
+def _check_names(parameters: Mapping[str, Any], deployment: Wanted, place: str) -> None:
+    """An event fills the values in, so that the names alone can be checked."""
+    known = deployment.fields["parameter_openapi_schema"].get("properties", {})
+    for name in parameters:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigurationError(
+                f"{place}.{name}: the flow of {deployment.name!r} has no such parameter",
+                remedy=f"{hint}known are: {', '.join(known) or 'none'}",
+            )
 
 
 def _or_refused(make: Callable[[], _Made], place: str) -> _Made:

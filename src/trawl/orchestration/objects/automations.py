@@ -17,15 +17,20 @@ class Automations:
 
     async def read(self, server: Server, names: Collection[str]) -> dict[str, Found]:
         found: dict[str, Found] = {}
-        for one in await server.list("/automations/filter"):
+        for one in await _all(server):
             ours = {MANAGED, f"pool:{server.pool}"} <= set(one.get("tags") or [])
             if ours or one["name"] in names:
-                found[one["name"]] = Found(one["id"], await _read(server, one), ours=ours)
+                # Names are not unique on a server: what two set-ups made at once is there twice, and once too often.
+                name = one["name"] if one["name"] not in found else f"{one['name']} ({one['id']})"
+                found[name] = Found(one["id"], await _read(server, one), ours=ours)
         return found
 
     async def make(self, server: Server, wanted: Wanted) -> None:
         body = await _written(server, {"name": wanted.name, **wanted.fields, **wanted.once})
-        await server.call("POST", "/automations/", body)
+        made = await server.call("POST", "/automations/", body)
+        twins = [one["id"] for one in await _all(server) if one["name"] == wanted.name]
+        if made["id"] in twins[1:]:  # another set-up was first; it sees the same order
+            await server.call("DELETE", f"/automations/{made['id']}")
 
     async def change(self, server: Server, wanted: Wanted, found: Found, changes: Mapping[str, Change]) -> None:
         there = await server.call("GET", f"/automations/{found.id}")
@@ -35,6 +40,11 @@ class Automations:
 
     async def remove(self, server: Server, found: Found) -> None:
         await server.call("DELETE", f"/automations/{found.id}")
+
+
+async def _all(server: Server) -> list[dict[str, Any]]:
+    """The oldest first."""
+    return sorted(await server.list("/automations/filter"), key=lambda one: (one["created"], one["id"]))
 
 
 def normal(automation: Mapping[str, Any]) -> dict[str, Any]:
