@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from trawl.replica import GeneratedCatalogue, ReplicaApp, running
+
+settings.register_profile("laws", derandomize=True, deadline=None, database=None, max_examples=60)
+settings.load_profile("laws")
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,12 @@ from collections.abc import Iterator
 import pytest
 from prefect.testing.utilities import prefect_test_harness
 
+START_SECONDS = 120
+"""How long a loaded machine may take to start the server."""
+
 
 @pytest.fixture(scope="session")
 def prefect() -> Iterator[None]:
-    """A Prefect server of the tests' own: it takes its time to start, so there is one."""
-    with prefect_test_harness():
+    """A Prefect server of the tests' own: it takes its time to start, so there is one, and one worker asks it."""
+    with prefect_test_harness(server_startup_timeout=START_SECONDS):
         yield

@@ -13,7 +13,7 @@ from trawl.orchestration.objects import KINDS, Server
 from trawl.orchestration.settings import Settings
 from trawl.orchestration.setup import apply
 
-pytestmark = pytest.mark.usefixtures("prefect")
+pytestmark = [pytest.mark.usefixtures("prefect"), pytest.mark.xdist_group("prefect")]
 
 
 def call(verb: Any, path: str, body: Any = None) -> Any:

@@ -25,6 +25,7 @@ async def keys() -> list[str | None]:
     return [await key_of(name) for name in ("my-key", "nothing-there", "none", "dummy-inside")]
 
 
+@pytest.mark.xdist_group("prefect")
 @pytest.mark.usefixtures("prefect")
 def test_a_real_block_gives_its_secret_and_the_others_none() -> None:
     assert asyncio.run(keys()) == ["s3cret", None, None, None]

@@ -86,6 +86,7 @@ def test_in_the_middle_of_fetching(
     tmp_path: Path, family_file: Path, family_lakes: Undisturbed, number: int, code: int
 ) -> None:
     with family_place(tmp_path, 0) as place:
+        place.gate.slow_after = 60
         process = place.run(family_file)
         assert until(process, asked(place, 60))
         assert "goes on" in interrupt(process, number, code)

@@ -3,6 +3,7 @@
 Everything is seen from outside: what was asked of the API, and what lies in the lake's folder.
 """
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -33,17 +34,21 @@ class Gate:
         self.app = app
         self.asked: Counter[str] = Counter()
         self.on_request: Callable[[int, str], None] = lambda number, path: None
+        self.slow_after: int | None = None  # from this request on there is time to look
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
             path = scope["path"].removeprefix("/api/v2/").strip("/")
             self.asked[path] += 1
             self.on_request(self.asked.total(), path)
+            if self.slow_after is not None and self.asked.total() > self.slow_after:
+                await asyncio.sleep(0.1)
         await self.app(scope, receive, send)
 
     def forget(self) -> None:
         self.asked = Counter()
         self.on_request = lambda number, path: None
+        self.slow_after = None
 
 
 @dataclass
@@ -107,7 +112,7 @@ def until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> bool:
         if process.poll() is not None:
             return happened()
         assert time.monotonic() < deadline, "the process neither came to that point nor ended"
-        time.sleep(0.0002)
+        time.sleep(0.002)
     return True
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import IO, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 from rich.console import Console, RenderableType
@@ -16,7 +16,7 @@ from rich.prompt import Confirm
 from rich.table import Table
 
 from trawl.lake import Lake
-from trawl.model.errors import ConfigurationError
+from trawl.model.errors import ConfigurationError, TrawlError
 from trawl.model.values import parse_duration
 
 from .interrupts import ending_soon
@@ -87,6 +87,13 @@ def confirm(question: str, *, yes: bool) -> bool:
     if not sys.stdin.isatty():
         raise ConfigurationError("this cannot be undone, and there is no terminal to ask at", remedy="add --yes")
     return Confirm.ask(question, console=talk, default=False)
+
+
+def binary_output() -> IO[bytes]:
+    """Standard output for bytes. Raises TrawlError where it is closed: then what was asked for would go nowhere."""
+    if sys.stdout is None:
+        raise TrawlError("the output cannot be written: standard output is closed", remedy="redirect it to a file")
+    return sys.stdout.buffer
 
 
 def print_json(value: Any) -> None:

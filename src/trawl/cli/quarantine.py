@@ -1,7 +1,6 @@
 """`trawl quarantine`: answers that were set aside, and what can be done about them."""
 
 import json
-import sys
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -11,7 +10,7 @@ from trawl.crawl import replay as replay_answers
 from trawl.model.errors import ConfigurationError
 from trawl.sources import get_crawler
 
-from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, table
+from .common import Flag, JsonOption, LakeOption, binary_output, open_lake, out, print_json, table
 from .text import shorten, verbatim, visible
 
 quarantine = App(
@@ -104,8 +103,9 @@ def show(
             remedy="`trawl maintain` deletes those of records that were read well since",
         )
     if body:
-        sys.stdout.buffer.write(kept.body)
-        sys.stdout.buffer.flush()
+        output = binary_output()
+        output.write(kept.body)
+        output.flush()
         return
     if json_output:
         facts = {"label": row["label"], "open": row["open"], "run": row["run"]}

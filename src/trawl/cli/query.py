@@ -1,13 +1,12 @@
 """`trawl query`: ask the lake in SQL."""
 
-import sys
 from typing import Literal
 
 import orjson
 
 from trawl.lake import Result
 
-from .common import AsOfOption, LakeOption, open_lake, out, parse_time, table
+from .common import AsOfOption, LakeOption, binary_output, open_lake, out, parse_time, table
 from .text import shorten
 
 _SHOWN = 200  # rows of a table on a terminal
@@ -45,16 +44,16 @@ def query(
         case "jsonl":
             _write_rows(result, end=b"\n")
         case "csv":
-            result.write_csv(sys.stdout.buffer)
+            result.write_csv(binary_output())
         case "parquet":
-            result.write_parquet(sys.stdout.buffer)
+            result.write_parquet(binary_output())
 
 
 def _write_rows(
     result: Result, *, before: bytes = b"", between: bytes = b"", end: bytes = b"", after: bytes = b""
 ) -> None:
     """The rows as they come. What fails half-way leaves an array open, so that nobody takes it for all of it."""
-    rows, sink = result.rows(), sys.stdout.buffer
+    rows, sink = result.rows(), binary_output()
     sink.write(before)
     for number, row in enumerate(rows):
         sink.write((between if number else b"") + orjson.dumps(row, default=_plain) + end)

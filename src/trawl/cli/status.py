@@ -62,7 +62,8 @@ def _show(name: str, fact: dict[str, Any]) -> None:
         out.print(f"  version {verbatim(fact['source_version'])}")
     for endpoint, reason in fact["held"].items():
         out.print(
-            f"  [yellow]held[/] {endpoint}: {verbatim(reason)} (trawl run {name} --accept {endpoint}, or --reject {endpoint})"
+            f"  [yellow]held[/] {verbatim(endpoint)}: {verbatim(reason)} "
+            f"(trawl run {name} --accept {verbatim(endpoint)}, or --reject {verbatim(endpoint)})"
         )
     for endpoint, unread in fact["unread"].items():
         times = count_of(unread["runs"], "run")
@@ -80,7 +81,7 @@ def _show(name: str, fact: dict[str, Any]) -> None:
         out.print(table(columns, [_run_row(run) for run in fact["runs"]]))
     for run in fact["runs"]:
         if run["note"]:
-            out.print(f"[dim]{run['run_id']}:[/] {verbatim(one_line(run['note']))}")
+            out.print(f"[dim]{verbatim(run['run_id'])}:[/] {verbatim(one_line(run['note']))}")
 
 
 def _run_row(run: dict[str, Any]) -> list[Any]:

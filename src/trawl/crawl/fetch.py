@@ -39,6 +39,8 @@ class Fetcher:
         told: the paths of children that their parents' documents tell, by key; asked for by (child, keys, unknown): of
             all `keys` what this run has received, of the `unknown` ones also what the lake holds.
         on_result: told of every record that is done; may raise to end the run.
+        alone: whether the client asks for one shard at a time, in a process that does not commit: its outcomes say what
+            was asked.
     """
 
     run: str
@@ -53,19 +55,22 @@ class Fetcher:
     doubts: Doubts
     told: Callable[[str, list[str], list[str]], dict[str, str]]
     on_result: Callable[[Settled], None]
+    alone: bool = False
 
-    async def fetch(self, shard: int) -> Outcome:
-        """Fetch one shard and store its outcome; the rows stay uncommitted."""
+    async def fetch(self, shard: int, connections: int) -> Outcome:
+        """Fetch one shard, so many requests at a time, and store its outcome; the rows stay uncommitted."""
+        before = traffic_of(self.client)
         priors = await asyncio.to_thread(self.lake.runs.read_shard, self.run, shard)
         work = _Work(self, self.lake.log.writer(self.run, f"{shard:06d}"), self._rules(priors))
         work.paths = await asyncio.to_thread(self._paths, priors)
         todo = iter(priors)
         async with task_group() as group:
-            for _ in range(min(self.client.connections, len(priors))):
+            for _ in range(min(connections, len(priors))):
                 group.create_task(work.through(todo))
         files = await in_thread(work.writer.close)
         results = {endpoint: dict(counts) for endpoint, counts in work.results.items()}
-        outcome = Outcome(shard, files, results, work.left, dict(work.told), work.losses)
+        traffic = traffic_since(self.client, before) if self.alone else {}
+        outcome = Outcome(shard, files, results, work.left, dict(work.told), work.losses, traffic)
         await in_thread(self.lake.runs.save_outcome, self.run, outcome)
         return outcome
 
@@ -308,3 +313,8 @@ def _stale_until(response: Response) -> datetime | None:
 def traffic_of(client: Client) -> dict[str, int]:
     """The client's traffic as plain numbers."""
     return asdict(client.traffic)
+
+
+def traffic_since(client: Client, before: dict[str, int]) -> dict[str, int]:
+    """What the client has asked for since then."""
+    return {name: number - before[name] for name, number in traffic_of(client).items()}

@@ -24,13 +24,16 @@ class SharedHost:
     The rate belongs to the host: runs at the same time each keep to an equal part of it, so that together they never
     exceed what the most careful of their sources allows.
 
+    A shard in a process of its own (`parts` of them work at once) keeps to its part of its run's share. It never gives that
+    back: the process that has planned the run does, when all of it is done.
+
     Attributes:
         cool_down: shared by all requests of the run, and with the other runs.
 
     """
 
-    def __init__(self, context: Context, lake: Lake) -> None:
-        self._context = context
+    def __init__(self, context: Context, lake: Lake, *, parts: int | None = None) -> None:
+        self._context, self._parts = context, parts
         self._board = HostBoard(lake.store, host_of(context.target.base_url), context.clock)
         self._runs = 1
         self._told: datetime | None = None
@@ -42,7 +45,7 @@ class SharedHost:
         rate = self._context.target.requests_per_second
         await self._look(client)
         try:
-            if self._runs > 1:
+            if self._runs > 1 and self._parts is None:  # the others have noticed a shard's run long ago
                 await asyncio.sleep(_NOTICED)
             poll = asyncio.create_task(self._keep_looking(client))
             try:
@@ -51,7 +54,7 @@ class SharedHost:
                 poll.cancel()
                 await asyncio.wait([poll])  # else it might take the share once more
         finally:
-            if rate is not None:
+            if rate is not None and self._parts is None:
                 with suppress(LakeError):  # it runs out by itself
                     await asyncio.to_thread(self._board.leave, self._context.run)
 
@@ -71,7 +74,7 @@ class SharedHost:
         if rate is None:
             return
         shares = await in_thread(self._board.share, self._context.run, rate)
-        part = min(share.rate for share in shares) / len(shares)
+        part = min(share.rate for share in shares) / len(shares) / (self._parts or 1)
         if len(shares) != self._runs:
             self._runs = len(shares)
             others = "alone with" if len(shares) == 1 else f"one of {count_of(len(shares), 'run')} at"

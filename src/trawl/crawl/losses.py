@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from trawl.lake import Outcome
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped
-from trawl.model.records import Result, Row, Settled
+from trawl.model.records import Result, Settled
 
 _GUARDS = {Result.FAILED: "failed", Result.FORBIDDEN: "failed", Result.QUARANTINED: "quarantined"}
 _VERBS = {"failed": "failed", "quarantined": "were set aside"}
@@ -52,7 +52,12 @@ class Losses:
         if guard is None:
             self._again[row.endpoint] += 1
         elif self._count(guard, row.endpoint, row.key):
-            self._check(guard, row)
+            self._check(guard, row.endpoint, row.key, row.reason)
+
+    def check(self) -> None:
+        """Raise GuardTripped if too much came to nothing in the shards that were taken."""
+        for (guard, endpoint), keys in self._first.items():
+            self._check(guard, endpoint, keys[-1], "its shard was fetched by another process, whose log says more")
 
     def noted(self) -> dict[str, list[str]]:
         """What the next run must not count again, by endpoint."""
@@ -68,13 +73,12 @@ class Losses:
         self._first[guard, endpoint].append(key)
         return True
 
-    def _check(self, guard: str, row: Row) -> None:
-        endpoint = row.endpoint
+    def _check(self, guard: str, endpoint: str, key: str, reason: str | None) -> None:
         number, due = len(self._first[guard, endpoint]), self._due[endpoint] - self._again[endpoint]
         if getattr(self._source.endpoints[endpoint].guards, guard).exceeded(number, due):
-            remedy = _REMEDIES[guard].format(source=self._source.name, endpoint=endpoint, key=row.key)
+            remedy = _REMEDIES[guard].format(source=self._source.name, endpoint=endpoint, key=key)
             raise GuardTripped(
                 f"{endpoint}: {number} of {due} due records {_VERBS[guard]}, so nothing is committed; the last: "
-                f"{row.key}: {row.reason}",
+                f"{key}: {reason}",
                 remedy=f"{remedy}; {_ONCE}",
             )

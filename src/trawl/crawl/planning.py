@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -212,6 +212,19 @@ def adopt(context: Context) -> Plan | None:
         context.progress.say(f"run {plan.run}: its unfinished plan is given up: {reason or 'an older one is finished'}")
         context.lake.runs.drop_plan(plan.run)
     return found
+
+
+def check_plan(context: Context, run: str, shards: Sequence[int]) -> Plan:
+    """The plan that holds these shards. Raises ConfigurationError where they cannot be fetched as its run would."""
+    name, plan = context.source.name, context.lake.runs.plan(run)
+    if plan is None or not set(shards) <= set(range(len(plan.shards))):
+        raise ConfigurationError(
+            f"the lake has no shards {', '.join(map(str, shards))} of run {run} of {name}: the run has ended",
+            remedy="start a refresh: it plans anew",
+        )
+    if (reason := _unfit(plan, fingerprint_of(context), context.base.news, context.started_at)) is not None:
+        raise ConfigurationError(f"run {run} of {name}: {reason}", remedy="start a refresh: it plans anew")
+    return plan
 
 
 def _unfit(plan: Plan, wanted: str, news: int, now: datetime) -> str | None:

@@ -19,10 +19,11 @@ from trawl.model.records import Kind, Op, Prior
 from .log.schema import FILE, NO_ENDPOINT
 from .log.sql import STATE, connect, literal, register_log, rows_of
 from .log.table import Log, LogFile, LogWriter, Snapshot
+from .runs.documents import FACTS, read
 from .runs.lease import Holder, Lease
 from .runs.lease import holder as lease_holder
 from .runs.objects import Keys, RunStore
-from .store import Store, damaged_file
+from .store import LOST_FILE, Store, damaged_file
 
 LIST_PAGES = "+list"
 """What stands behind an endpoint's name where not a record of it is meant, but a page of its list (no endpoint has a +)."""
@@ -69,10 +70,10 @@ class SourceLake:
         if not len(rows):
             return {}
         newest = rows.sort_by([("valid_from", "descending")]).slice(0, 1)["payload"][0].as_py()
-        try:
-            return dict(json.loads(newest))
-        except (TypeError, ValueError):
-            raise LakeError(f"the log of {self.name} holds a damaged run row") from None
+        found = read(FACTS, newest and newest.encode())
+        if found is None:
+            raise LakeError(f"the log of {self.name} holds a damaged run row", remedy=LOST_FILE)
+        return found
 
     def committed_runs(self, snapshot: Snapshot | None) -> set[str]:
         """The runs that the log holds."""

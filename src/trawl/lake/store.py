@@ -219,11 +219,13 @@ _STRANGE = re.compile(r"[%?#]|/\.{0,2}/")  # what obstore and Delta read differe
 def local_folder(path: str) -> Path:
     """The folder of a path, which need not be there. Raises ConfigurationError for what can be none."""
     if not path or _UNSEEN.search(path):
-        raise ConfigurationError(f"{path!r} is no folder: it is empty, or holds characters that nobody sees")
+        raise ConfigurationError(
+            f"{path!r} is no folder: it is empty, or holds characters that nobody sees", remedy="check the path"
+        )
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError:  # ~nobody
-        raise ConfigurationError(f"{path!r} is no folder: there is no such user") from None
+        raise ConfigurationError(f"{path!r} is no folder: there is no such user", remedy="check the path") from None
 
 
 def _path_of(url: str, rest: str) -> str:

@@ -21,6 +21,7 @@ _GRACE_SECONDS = 2
 _START_SECONDS = 10
 _LOOK_SECONDS = 0.005
 _BACKLOG = 2_048
+_PORTS = 65_535
 
 
 def serve(app: ASGIApp, host: str = "127.0.0.1", port: int = 8000, *, ready: Callable[[str], object]) -> None:
@@ -132,13 +133,17 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except (OSError, OverflowError) as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}, port {port}: {error}",
-            remedy="choose an address of this machine and a port that is free (0 takes any)",
-        ) from error
+    problem: object = f"ports are 0 to {_PORTS}"
+    if 0 <= port <= _PORTS:
+        try:
+            socket.getaddrinfo(host or None, port, family)  # first: it opens nothing that stays open where it fails
+            return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        except (OSError, ValueError, TypeError) as error:  # not there, not free, no name of a host, or with a NUL in it
+            problem = error
+    raise ConfigurationError(
+        f"cannot listen on {host}, port {port}: {problem}",
+        remedy="choose an address of this machine and a port that is free (0 takes any)",
+    )
 
 
 def _url(listener: socket.socket) -> str:

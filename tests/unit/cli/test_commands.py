@@ -115,7 +115,10 @@ def test_status_history_plan_check_and_sources_answer(
     history = capsys.readouterr().out
     assert "created" in history
     assert "~" in history
-    assert invoke(["plan", "pokeapi", *where, "--base-url", world.url, "--json", "--endpoint", "machine"]) == 0
+    machine = [*where, "--base-url", world.url, "--endpoint", "machine"]
+    assert invoke(["run", "pokeapi", *machine, "--rate", "unlimited", "--force"]) == 0
+    capsys.readouterr()
+    assert invoke(["plan", "pokeapi", *machine, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["endpoints"]["machine"].keys() == {"fresh"}
     assert invoke(["check"]) == 0
     assert invoke(["sources"]) == 0

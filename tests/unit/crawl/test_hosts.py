@@ -5,15 +5,18 @@ import json
 import subprocess
 import sys
 from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import World
 from tests.crawling import Clock, pokeapi
-from trawl.crawl import CrawlOptions, crawl, hosts
+from trawl.crawl import CrawlOptions, Done, ShardWork, crawl, crawl_shards, hosts
 from trawl.lake import HostBoard, Lake
+from trawl.replica import running
 
 RATE = 60
 
@@ -87,3 +90,37 @@ def test_a_shorter_cool_down_never_takes_the_place_of_a_longer_one(tmp_path: Pat
         assert board.cool_down() == until
     board.publish(until + timedelta(minutes=1))
     assert board.cool_down() == until + timedelta(minutes=1)
+
+
+async def shards_at_once(lake: Lake, url: str) -> None:
+    options = CrawlOptions(base_url=url, rate=RATE, endpoints=("pokemon", "item", "move"))
+
+    class AtOnce:
+        """As many processes as there are shards, all at the same time."""
+
+        async def fetch(self, works: Sequence[ShardWork], done: Done) -> None:
+            fetched = await asyncio.gather(
+                *(
+                    crawl_shards(pokeapi(), lake, options, work.run, [work.shard.number], parts=len(works))
+                    for work in works
+                )
+            )
+            for outcomes in fetched:
+                done(*outcomes)
+
+    await crawl(pokeapi(), lake, options, shards=AtOnce())
+
+
+def test_the_shards_of_one_run_divide_its_part_of_the_rate(world: World, tmp_path: Path) -> None:
+    starts = []
+    app = world.app
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            starts.append(asyncio.get_running_loop().time())
+        await app(scope, receive, send)
+
+    with running(noting) as url:
+        asyncio.run(shards_at_once(Lake(tmp_path / "lake"), url))
+    assert len(starts) > RATE
+    assert most_in_a_second(starts) <= RATE + 2

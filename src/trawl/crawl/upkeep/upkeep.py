@@ -68,6 +68,9 @@ class Upkeep:
 def upkeep(lake: Lake, name: str, clock: Clock, *, dry_run: bool = False) -> Iterator[Upkeep]:
     """Open a source of a lake for work, under its lease. Raises LeaseHeld while a run is writing it."""
     source, started = lake.held(name), clock()
+    with lake.faults():
+        if source.log.snapshot() is None:  # nothing is written where nothing is: the folder may be somebody else's
+            raise ConfigurationError(f"the lake {lake.url} holds nothing of {name!r} yet", remedy="crawl it first")
     run = run_id(started)
     lease = None if dry_run else source.lease(run, clock)
     try:
@@ -75,8 +78,7 @@ def upkeep(lake: Lake, name: str, clock: Clock, *, dry_run: bool = False) -> Ite
             lease.take()
         with lake.faults():
             snapshot = source.log.snapshot()
-            if snapshot is None:
-                raise ConfigurationError(f"the lake {lake.url} holds nothing of {name!r} yet", remedy="crawl it first")
+            assert snapshot is not None
             yield Upkeep(run, started, source, snapshot, source.facts(snapshot), lease, clock)
     finally:
         if lease is not None:

@@ -5,7 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime
 from difflib import get_close_matches
 from typing import IO, Any
@@ -55,27 +55,29 @@ class Lake:
         """
         if as_of is not None and as_of.tzinfo is None:
             raise ConfigurationError(f"as_of {as_of} has no time zone", remedy="add one, for example +00:00 or Z")
-        con = connect("75%")
-        words = sql.lower()
-        names = self.sources()
-        with faults(self.url):
-            for name in names:
-                source = self.source(name)
-                snapshot = source.log.snapshot()
-                views.create(
-                    con,
-                    name,
-                    snapshot,
-                    lambda source=source, snapshot=snapshot: _runs(source, snapshot),  # type: ignore[misc]
-                    base_url=source.facts(snapshot).get("base_url"),
-                    as_of=as_of,
-                    wanted=lambda view: view in words,
-                )
-        known = [f"{name}.{view}" for name in names for view in views.NAMES]
-        with _sql_errors(self.url, sql, known):
-            relation = con.sql(sql)
-        if relation is None:
-            raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
+        with ExitStack() as opened:
+            con = opened.enter_context(connect("75%"))
+            words = sql.lower()
+            names = self.sources()
+            with faults(self.url):
+                for name in names:
+                    source = self.source(name)
+                    snapshot = source.log.snapshot()
+                    views.create(
+                        con,
+                        name,
+                        snapshot,
+                        lambda source=source, snapshot=snapshot: _runs(source, snapshot),  # type: ignore[misc]
+                        base_url=source.facts(snapshot).get("base_url"),
+                        as_of=as_of,
+                        wanted=lambda view: view in words,
+                    )
+            known = [f"{name}.{view}" for name in names for view in views.NAMES]
+            with _sql_errors(self.url, sql, known):
+                relation = con.sql(sql)
+            if relation is None:
+                raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
+            opened.pop_all()  # the result closes the connection
         return Result(con, relation, self.url)
 
     def faults(self) -> AbstractContextManager[None]:

@@ -5,10 +5,13 @@ What is read of them has a form here. They stay the mappings that they are: what
 
 import json
 from base64 import b64decode
+from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from trawl.lake.log.table import LogFile
 
 Read = TypeVar("Read")
 CLOSED = ConfigDict(extra="forbid")
@@ -38,6 +41,11 @@ def _instant(text: str) -> str:
     return text
 
 
+def _utf8(text: str) -> str:
+    text.encode()  # raises where it holds half a character
+    return text
+
+
 Instant = Annotated[str, AfterValidator(_instant)]
 """ISO 8601 with a time zone, as it was written."""
 
@@ -50,15 +58,11 @@ class _Form(BaseModel):
 
 
 class _Counts(_Form):
-    listed: Whole = 0
-    changed: Whole = 0
-    found: Whole = 0
-    missing: Whole = 0
-    gone: Whole = 0
-    revived: Whole = 0
-    due: Whole = 0
-    absent: bool = False
-    held: bool = False
+    """Of an endpoint: its notes, and beside them nothing but numbers and truths."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+    __pydantic_extra__: dict[str, Whole | bool]
+
     notes: list[str] = []
 
 
@@ -72,6 +76,14 @@ class _File(_Form):
     rows: Whole
 
 
+def _check_file(file: LogFile) -> LogFile:
+    _File.model_validate(asdict(file))
+    return file
+
+
+Uncommitted = Annotated[LogFile, AfterValidator(_check_file)]
+
+
 class _Hold(_Form):
     reason: str
     files: list[_File] = []
@@ -83,13 +95,25 @@ class _Token(_Form):
     first_seen: Instant
 
 
+class _Unread(_Form):
+    runs: Whole
+    reason: str = ""
+
+
+class _Reading(_Form):
+    rules: str
+    since: Instant | None = None
+
+
 class _Facts(_Form):
-    token: _Token | None = None
+    token: Annotated[_Token, Field(default=None)]  # missing, never null
     keys: dict[str, str] = {}
     rules: dict[str, str] = {}
     parents: dict[str, str] = {}
     forgotten: dict[str, list[str]] = {}
     base_url: str | None = None
+    unread: dict[str, _Unread] = {}
+    reading: dict[str, _Reading] = {}
 
 
 def _has_form(model: type[BaseModel]) -> AfterValidator:
@@ -130,9 +154,16 @@ class _Answer(_Form):
     status: Whole | None
     observed_at: Instant
     headers: dict[str, str]
-    body: str | None = None
+    body: Annotated[str, AfterValidator(_utf8)] | None = None
     body_base64: Annotated[str, AfterValidator(b64decode)] | None = None
 
+    @model_validator(mode="after")
+    def _with_one_body(self) -> Self:
+        if (self.body is None) == (self.body_base64 is None):
+            raise ValueError("it has no body, or two")
+        return self
 
+
+FACTS = TypeAdapter(Facts)
 MANIFEST = TypeAdapter(Annotated[dict[str, Any], _has_form(_Manifest)])
 ANSWER = TypeAdapter(Annotated[dict[str, Any], _has_form(_Answer)])

@@ -8,8 +8,8 @@ import base64
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from trawl.lake.store import Conflict, Store
 from trawl.model.errors import LakeError
 from trawl.model.records import Prior
 
-from .documents import ANSWER, CLOSED, MANIFEST, Counts, Facts, Hold, Instant, is_whole, read
+from .documents import ANSWER, CLOSED, MANIFEST, Counts, Facts, Hold, Instant, Uncommitted, Whole, is_whole, read
 from .plans import Planner
 
 
@@ -59,7 +59,7 @@ class Plan:
     base: int
     created_at: Instant
     shards: list[Shard]
-    files: list[LogFile]
+    files: list[Uncommitted]
     held: dict[str, Hold]
     endpoints: dict[str, Counts]
     facts: Facts
@@ -74,16 +74,18 @@ class Outcome:
         unfetched: records that no budget was left for.
         told: the paths of children that new documents tell, by child and key.
         losses: the keys of what came to nothing for the first time, by guard and endpoint.
+        traffic: what a process that fetched this shard alone has asked for; empty where the run's own process did.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = CLOSED
 
     shard: int
-    files: list[LogFile]
+    files: list[Uncommitted]
     results: dict[str, dict[str, int]]
     unfetched: int
     told: dict[str, dict[str, str]]
     losses: dict[str, dict[str, list[str]]]
+    traffic: dict[str, Whole] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,10 @@ class RunStore:
         """By run, oldest first, the plans of runs that have not ended; None where a plan is not whole."""
         return {run: self._whole_plan(run) for run in sorted(self._store.folders(f"{self._source}/plans"))}
 
+    def plan(self, run: str) -> Plan | None:
+        """The plan of a run that has not ended; None where there is none, or where it is not whole."""
+        return self._whole_plan(run)
+
     def _whole_plan(self, run: str) -> Plan | None:
         content = self._store.get(f"{self._plan(run)}/plan.json")
         plan = read(_PLAN, content)
@@ -150,7 +156,9 @@ class RunStore:
                 f"the plan of run {run} was written by another Trawl, or is damaged",
                 remedy="finish it with that version, or delete the source's plans/ folder",
             )
-        if plan is None or not all(map(self._is_whole, plan.files)):
+        if plan is None or plan.run != run or not all(map(self._is_whole, plan.files)):
+            return None
+        if [shard.number for shard in plan.shards] != list(range(len(plan.shards))):
             return None
         return plan if self._store.size_of(f"{self._plan(run)}/shards.arrow", b"ARROW1") else None
 
@@ -172,8 +180,14 @@ class RunStore:
     def read_shard(self, run: str, shard: int) -> list[Prior]:
         """A shard's records, with all that is known of them."""
         with self._store.open(f"{self._plan(run)}/shards.arrow") as file:
-            rows = pa.ipc.open_file(file).get_batch(shard).to_pylist()
-        return [Prior(**row) for row in rows]
+            try:
+                rows = pa.ipc.open_file(file).get_batch(shard).to_pylist()
+                return [Prior(**row) for row in rows]
+            except (ValueError, TypeError):  # no such batch, or other columns; Arrow's own errors are ValueErrors too
+                raise LakeError(
+                    f"the plan of run {run} is damaged",
+                    remedy="delete the source's plans/ folder: the next run makes another",
+                ) from None
 
     def planned_keys(self, run: str, endpoint: str) -> Keys:
         """The keys of an endpoint's records in a plan."""
@@ -192,9 +206,14 @@ class RunStore:
         except Conflict:
             return
 
-    def outcomes(self, run: str) -> dict[int, Outcome]:
-        """The finished shards of a run."""
-        return {outcome.shard: outcome for outcome in self._outcomes(run).values() if outcome is not None}
+    def outcomes(self, run: str, shards: Collection[int] | None = None) -> dict[int, Outcome]:
+        """The finished shards of a run; `shards` reads only those."""
+        found = self._outcomes(run, None if shards is None else set(shards)).values()
+        return {outcome.shard: outcome for outcome in found if outcome is not None}
+
+    def finished(self, run: str) -> set[int]:
+        """The numbers of a run's finished shards, by the names of their outcomes."""
+        return set(self._outcome_paths(run))
 
     def drop_broken_outcomes(self, run: str) -> int:
         """Forget the shards of a dead run whose outcome or files are not whole, so that they are fetched again."""
@@ -224,12 +243,15 @@ class RunStore:
     def _losses(self) -> str:
         return f"{self._source}/losses.json"
 
-    def _outcomes(self, run: str) -> dict[str, Outcome | None]:
-        found: dict[str, Outcome | None] = {}
-        for path in [item["path"] for item in self._store.scan(self._plan(run))]:
-            if path.endswith(".json") and not path.endswith("plan.json"):
-                found[path] = read(_OUTCOME, self._store.get(path))
-        return found
+    def _outcomes(self, run: str, shards: set[int] | None = None) -> dict[str, Outcome | None]:
+        paths = self._outcome_paths(run)
+        wanted = [path for number, path in paths.items() if shards is None or number in shards]
+        return {path: read(_OUTCOME, self._store.get(path)) for path in wanted}
+
+    def _outcome_paths(self, run: str) -> dict[int, str]:
+        paths = [item["path"] for item in self._store.scan(self._plan(run))]
+        names = {path.rpartition("/")[2].removesuffix(".json"): path for path in paths if path.endswith(".json")}
+        return {int(name): path for name, path in names.items() if name.isdigit()}
 
     def _is_whole(self, file: LogFile) -> bool:
         return self._store.size_of(f"{self._source}/log/{file.path}", b"PAR1") == file.size

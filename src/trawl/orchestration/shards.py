@@ -1,0 +1,57 @@
+"""Shards as tasks of Prefect's: in the flow's own process, or in flow runs on the work pool.
+
+A shard, 100 to 500 records, is the unit of Prefect's work: what the server is asked grows with shards, never with records.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from prefect import task
+
+from trawl.crawl import AT_ONCE, Done, ShardWork, side_by_side
+from trawl.lake import Outcome
+
+from .progress import counts_of
+from .valve import Valve
+
+__all__ = ["Finished", "Log", "TaskShards"]
+
+Log = logging.Logger | logging.LoggerAdapter[Any]
+Finished = Callable[[], Awaitable[None]]
+"""Called when a shard is done, to show how far the run is."""
+
+
+class TaskShards:
+    """Each shard is a task in the flow's process: a suspended or cancelled run ends between two of them.
+
+    Args:
+        source: whose limit the shards' requests count for.
+        processes: how many processes share that limit.
+        at_once: how many shards are under way in this one.
+
+    """
+
+    def __init__(
+        self, source: str, log: Log, finished: Finished, *, processes: int = 1, at_once: int = AT_ONCE
+    ) -> None:
+        self._source, self._log, self._finished, self._at_once = source, log, finished, at_once
+        self._valve = Valve(source, processes * at_once, log)
+
+    async def fetch(self, works: Sequence[ShardWork], done: Done) -> None:
+        async def each(work: ShardWork) -> None:
+            outcome = await self._task(work)
+            self._log.info("shard %s of %s: %s", outcome.shard, work.run, counts_of(outcome.results))
+            done(outcome)
+            await self._finished()
+
+        await side_by_side(works, each, self._at_once)
+
+    async def _task(self, work: ShardWork) -> Outcome:
+        @task(name="fetch-shard", task_run_name=f"{self._source}.shard-{work.shard.number}", persist_result=False)
+        async def fetch_shard() -> Outcome:
+            async with self._valve.slots(max(1, work.connections // self._at_once)) as connections:
+                return await work.here(connections)
+
+        outcome: Outcome = await fetch_shard()
+        return outcome

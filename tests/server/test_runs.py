@@ -1,0 +1,235 @@
+"""Runs on a real server and a real worker: what pods, deaths, cancellation and an absent server do to a run and its lake."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.crawling import contents, run
+from tests.server.processes import PREFECT, Server, server, until, worker
+from trawl.replica import GeneratedCatalogue, ReplicaApp, running
+
+RECORDS = 1_500
+SETUP = """
+pool: {name: trawl, type: process}
+sources:
+  pokeapi:
+    discover: {cron: ""}
+    refresh: {cron: ""}
+"""
+
+
+class Api:
+    """The API of a replica: counts what is asked, and can keep the records of some paths waiting."""
+
+    def __init__(self) -> None:
+        self.replica = ReplicaApp(GeneratedCatalogue(RECORDS, seed=7, day=0))
+        self.asked: Counter[str] = Counter()
+        self.waiting: Counter[str] = Counter()
+        self.held = re.compile("$^")
+        self._free = threading.Event()
+
+    def hold(self, pattern: str) -> None:
+        self.held, self.waiting = re.compile(pattern), Counter()
+        self._free.clear()
+
+    def release(self) -> None:
+        self.held = re.compile("$^")
+        self._free.set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            path = scope["path"].removeprefix("/api/v2/").strip("/")
+            self.asked[path] += 1
+            if self.held.fullmatch(path):
+                self.waiting[path] += 1
+                while self.held.fullmatch(path):
+                    await asyncio.sleep(0.02)
+        await self.replica(scope, receive, send)
+
+
+class Place:
+    """A server, a worker, an API, and a lake that is new for each test."""
+
+    def __init__(self, server: Server, api: Api, url: str, root: Path) -> None:
+        self.server, self.api, self.url, self.root = server, api, url, root
+        self.lake = root / "lake"
+
+    def prefect(self, *arguments: str) -> str:
+        done = subprocess.run([*PREFECT, *arguments], env=self.server.env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+        return done.stdout
+
+    def start(self, **parameters: Any) -> str:
+        """Start a refresh; its id."""
+        wanted = {"sources": ["pokeapi"], "rate": "unlimited"} | parameters
+        deployment = self.get("deployments/name/refresh/refresh-pokeapi")["id"]
+        answer = httpx.post(
+            f"{self.server.url}/deployments/{deployment}/create_flow_run",
+            json={"parameters": wanted, "state": {"type": "SCHEDULED"}},
+        )
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
+    def get(self, path: str) -> Any:
+        return httpx.get(f"{self.server.url}/{path}").raise_for_status().json()
+
+    def post(self, path: str, body: Any) -> Any:
+        return httpx.post(f"{self.server.url}/{path}", json=body).raise_for_status().json()
+
+    def state(self, run: str) -> dict[str, Any]:
+        return dict(self.get(f"flow_runs/{run}")["state"])
+
+    def ended(self, run: str) -> dict[str, Any]:
+        """The state of a run once it is final."""
+        until(lambda: self.state(run)["type"] in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}, "the end of the run")
+        return self.state(run)
+
+    def pods(self, run: str) -> list[dict[str, Any]]:
+        return list(
+            self.post("flow_runs/filter", {"flow_runs": {"tags": {"all_": [f"pods-of:{run}"]}}, "sort": "ID_DESC"})
+        )
+
+    def log(self, run: str) -> str:
+        """What the flow runs of a run's sources have said."""
+        inner = self.post("flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}})
+        run = inner[0]["id"] if inner else run
+        lines = self.post(
+            "logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
+        )
+        return "\n".join(line["message"] for line in lines)
+
+
+def processes_of(run: str) -> list[int]:
+    """The processes that execute a flow run."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and f"PREFECT__FLOW_RUN_ID={run}".encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[tuple[Api, str]]:
+    api = Api()
+    with running(api) as url:
+        yield api, url
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def a_server(home: Path) -> Iterator[Server]:
+    with server(home / "prefect", PREFECT_SERVER_LOGGING_LEVEL="INFO") as made:
+        file = home / "setup.yaml"
+        file.write_text(SETUP)
+        command = [*PREFECT[:1], "-c", "from trawl.cli import main; main()", "setup", str(file)]
+        subprocess.run(command, env=made.env, check=True, cwd=home, stdout=subprocess.DEVNULL)
+        yield made
+
+
+@pytest.fixture
+def place(a_server: Server, api: tuple[Api, str], tmp_path: Path) -> Iterator[Place]:
+    found = Place(a_server, api[0], api[1], tmp_path)
+    env = {"TRAWL_LAKE": str(found.lake), "TRAWL_SOURCE_POKEAPI_BASE_URL": api[1]}
+    api[0].asked.clear()
+    with worker(a_server, "trawl", folder=tmp_path, **env):
+        try:
+            yield found
+        finally:
+            api[0].release()
+
+
+@pytest.fixture(scope="module")
+def alone(api: tuple[Api, str], tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], Any]:
+    """What the engine alone makes of the API."""
+    lake = tmp_path_factory.mktemp("alone")
+    run(lake, api[1])
+    return contents(lake)
+
+
+def test_a_refresh_over_three_pods_gives_the_lake_of_one(place: Place, alone: Any) -> None:
+    run = place.start(pods=3)
+    state = place.ended(run)
+    assert state["type"] == "COMPLETED", state
+    assert len(place.pods(run)) == 3
+    assert contents(place.lake) == alone
+    assert max(place.api.asked[path] for path in place.api.asked if path.rpartition("/")[2].isdigit()) == 1
+
+
+def test_of_a_pod_that_is_killed_only_its_unfinished_shards_are_fetched_again(place: Place, alone: Any) -> None:
+    place.api.hold("item/2[0-9]*")
+    run = place.start(pods=3)
+    until(lambda: place.api.waiting, "a pod that waits")
+    until(lambda: len([p for p in place.pods(run) if p["state"]["type"] == "COMPLETED"]) >= 1, "a pod that is done")
+    victim = next(pod for pod in place.pods(run) if pod["state"]["type"] == "RUNNING" and processes_of(pod["id"]))
+    for number in processes_of(victim["id"]):
+        os.kill(number, signal.SIGKILL)
+    place.api.release()
+    state = place.ended(run)
+    assert state["type"] == "COMPLETED", state
+    assert "fetched again" in place.log(run)
+    assert contents(place.lake) == alone
+
+
+def test_a_cancelled_run_takes_its_pods_with_it_and_the_next_goes_on(place: Place, alone: Any) -> None:
+    place.api.hold("item/2[0-9]*")
+    run = place.start(pods=3)
+    until(lambda: place.api.waiting, "a pod that waits")
+    until(lambda: [pod for pod in place.pods(run) if pod["state"]["type"] == "COMPLETED"], "a pod that is done")
+    place.prefect("flow-run", "cancel", run)
+    assert place.ended(run)["type"] == "CANCELLED"
+    until(lambda: all(pod["state"]["type"] in {"CANCELLED", "COMPLETED"} for pod in place.pods(run)), "the pods' end")
+    until(lambda: not any(processes_of(pod["id"]) for pod in place.pods(run)), "the end of the pods' processes")
+    assert contents(place.lake) == {}
+    place.api.release()
+    asked = Counter(place.api.asked)
+    again = place.start(pods=3)
+    assert place.ended(again)["type"] == "COMPLETED"
+    assert contents(place.lake) == alone
+    assert sum((place.api.asked - asked).values()) < len(alone)  # what was finished was kept
+
+
+@pytest.mark.parametrize("pods", [1, 3])
+def test_a_server_that_is_away_for_half_a_minute_costs_a_run_nothing(place: Place, alone: Any, pods: int) -> None:
+    place.api.hold("item/2[0-9]*")
+    run = place.start(pods=pods)
+    until(lambda: place.api.waiting, "a run that waits")
+    with place.server.away():
+        place.api.release()
+        time.sleep(30)
+    state = place.ended(run)
+    assert state["type"] == "COMPLETED", state
+    assert contents(place.lake) == alone
+
+
+def test_the_server_is_asked_for_shards_and_not_for_records(place: Place) -> None:
+    def calls(**parameters: Any) -> int:
+        before = place.server.requests()
+        run = place.start(**parameters)
+        time.sleep(0.5)
+        subprocess.run(
+            [*PREFECT, "flow-run", "watch", run], env=place.server.env, check=True, stdout=subprocess.DEVNULL
+        )
+        return place.server.requests() - before
+
+    few = calls(endpoints=["move-ailment"])
+    many = calls()
+    shards = 5
+    assert many - few < 20 * shards, (few, many)  # and there are fifteen hundred records
