@@ -129,8 +129,13 @@ def extra_deployments(extras: Iterable[tuple[str, Extra]]) -> list[Deployment]:
 
 def _slugged(name: str, schedules: Iterable[Schedule]) -> dict[str, Schedule]:
     """The schedules that come, by slug: their own, or the flow's (`refresh`, `refresh-2`, ...)."""
-    return {
-        schedule.slug or (name if place == 1 else f"{name}-{place}"): schedule
-        for place, schedule in enumerate(schedules, start=1)
-        if schedule.timing() is not None
-    }
+    listed = list(schedules)
+    taken = {schedule.slug for schedule in listed}
+    made: dict[str, Schedule] = {}
+    for place, schedule in enumerate(listed, start=1):
+        slug = schedule.slug or (name if place == 1 else f"{name}-{place}")
+        while schedule.slug is None and slug in taken:
+            slug += "-more"
+        if schedule.timing() is not None:
+            made[slug] = schedule
+    return made
