@@ -52,8 +52,10 @@ async def block_of(source: str) -> SourceConfigBlock | None:
     name = config_block_name(source)
     try:
         block: SourceConfigBlock = await SourceConfigBlock.aload(name)
-    except ValidationError as error:
-        raise _broken(name, error.errors()) from None
+    except RuntimeError as error:
+        if not isinstance(error.__cause__, ValidationError):
+            raise
+        raise _broken(name, error.__cause__.errors()) from None
     except ValueError as error:
         if "Unable to find block document" in str(error):
             return None
