@@ -210,7 +210,11 @@ def test_the_sources_block_can_be_edited_field_by_field(setup: SetUp) -> None:
     there = document("source-config/pokeapi-source-config")
     assert there["data"]["api_base_url"] == "https://pokeapi.co/api/v2"
     assert there["data"]["refresh_interval_hours"] == 24
-    call("PATCH", f"/block_documents/{there['id']}", {"data": {"refresh_interval_hours": 48}, "merge_existing_data": True})
+    call(
+        "PATCH",
+        f"/block_documents/{there['id']}",
+        {"data": {"refresh_interval_hours": 48}, "merge_existing_data": True},
+    )
     assert "left as a person edited it: refresh_interval_hours" in setup()
     assert document("source-config/pokeapi-source-config")["data"]["refresh_interval_hours"] == 48
 
@@ -230,8 +234,9 @@ def test_secrets_come_by_reference_and_are_never_shown(
     assert "    value: (hidden) -> (hidden)" in said
     assert "block secret/one: changed: value" in setup(content)
     assert document("secret/one")["data"]["value"] == "canary-two"
-    assert automation("trawl: tell of failed runs")["actions"][0]["block_document_id"] == (
-        document("slack-webhook/trawl-notifications")["id"]
+    assert (
+        automation("trawl: tell of failed runs")["actions"][0]["block_document_id"]
+        == (document("slack-webhook/trawl-notifications")["id"])
     )
     assert "canary" not in said + setup("")
     assert "canary" not in str(document("trawl-setup-state/trawl-setup-trawl")["data"])
@@ -301,5 +306,3 @@ def test_a_set_up_that_is_cut_off_anywhere_goes_on_the_next_time(
     assert "person" not in said
     assert limit()["limit"] == 3
     assert schedule("refresh/refresh-pokeapi", "refresh")["schedule"]["cron"] == "3 5 * * *"
-
-

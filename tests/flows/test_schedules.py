@@ -86,12 +86,17 @@ def test_a_deployment_has_several_schedules_each_with_its_parameters() -> None:
 
 
 def test_a_slug_of_ones_own_never_hides_another_schedule() -> None:
-    settings = SourceSettings.model_validate({"refresh": [{"cron": "1 1 * * *", "slug": "refresh-2"}, {"cron": "2 2 * * *"}]})
+    settings = SourceSettings.model_validate(
+        {"refresh": [{"cron": "1 1 * * *", "slug": "refresh-2"}, {"cron": "2 2 * * *"}]}
+    )
     refresh = next(one for one in deployments_of([("pokeapi", settings)]) if one.name == "refresh-pokeapi")
     assert len(refresh.schedules) == 2
 
 
-@pytest.mark.parametrize("written", [{}, {"cron": "1 1 * * *", "anchor": "2027-01-01"}, {"interval": "0s"}, {"cron": "1 1 * * *", "timezone": "Mars"}])
+@pytest.mark.parametrize(
+    "written",
+    [{}, {"cron": "1 1 * * *", "anchor": "2027-01-01"}, {"interval": "0s"}, {"cron": "1 1 * * *", "timezone": "Mars"}],
+)
 def test_what_is_no_schedule_is_refused(written: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Schedule(**written)

@@ -64,7 +64,7 @@ def serving(folder: Path, *arguments: str, port: int, url: str, **env: str) -> I
             stderr=out,
             cwd=folder,
             start_new_session=True,
-            preexec_fn=_heed_interrupts,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509
         )
     try:
         yield Served(process, log, port)
@@ -93,7 +93,10 @@ def state(pid: int) -> str:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_it_serves_runs_what_is_asked_and_leaves_nothing_behind(number: int, code: int, tmp_path: Path) -> None:
     port = free_port()
-    with running(ReplicaApp(GeneratedCatalogue(300, seed=7, day=0))) as url, serving(tmp_path, port=port, url=url) as it:
+    with (
+        running(ReplicaApp(GeneratedCatalogue(300, seed=7, day=0))) as url,
+        serving(tmp_path, port=port, url=url) as it,
+    ):
         until(lambda: "Ctrl-C stops everything" in it.said or it.process.poll() is not None, "the start")
         assert f"Prefect's UI:  http://127.0.0.1:{port}" in it.said
         assert "refresh-pokeapi   23 3 * * * (UTC)" in it.said

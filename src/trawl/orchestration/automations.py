@@ -115,17 +115,25 @@ def _stuck(settings: Settings, within: float, notify: str | None) -> dict[str, A
             "state": "CRASHED",
             "message": f"Pending for {minutes}: its process or pod did not start. Look at the pod's events and the worker's log.",
         }
-        return _automation(settings, f"A run that does not start within {minutes} is marked as crashed.", trigger, [action])
+        return _automation(
+            settings, f"A run that does not start within {minutes} is marked as crashed.", trigger, [action]
+        )
     said = f"{{{{ flow.name }}}}/{{{{ flow_run.name }}}} has been Pending for {minutes}: {{{{ flow_run|ui_url }}}}"
     return _automation(
-        settings, f"Tells of a run that does not start within {minutes}.", trigger, [_note(notify, said, "does not start")]
+        settings,
+        f"Tells of a run that does not start within {minutes}.",
+        trigger,
+        [_note(notify, said, "does not start")],
     )
 
 
 def _failures(settings: Settings, notify: str) -> dict[str, Any]:
     ends = [f"prefect.flow-run.{end}" for end in ("Failed", "Crashed", "TimedOut")]
     trigger = _runs("Reactive", after=[], expect=ends, within=0)
-    said = "{{ flow.name }}/{{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run.state.message }} {{ flow_run|ui_url }}"
+    said = (
+        "{{ flow.name }}/{{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run.state.message }} "
+        "{{ flow_run|ui_url }}"
+    )
     return _automation(settings, "Tells of runs that failed or crashed.", trigger, [_note(notify, said, "failed")])
 
 

@@ -172,9 +172,9 @@ class SetupState(Block):
 def block_class(slug: str) -> type[Block]:
     """The class of a block type's documents. Those of prefect-aws are loaded when they are asked for."""
     if slug in {"minio-credentials", "aws-credentials", "s3-bucket"}:
-        import prefect_aws  # noqa: F401, PLC0415  a second, for the few that need it
+        pass
     elif slug == "slack-webhook":
-        import prefect.blocks.notifications  # noqa: F401, PLC0415
+        import prefect.blocks.notifications  # noqa: PLC0415
     elif slug == "secret":
         import prefect.blocks.system  # noqa: F401, PLC0415
     return lookup_type(Block, slug)  # type: ignore[no-any-return, unused-ignore]

@@ -218,4 +218,7 @@ def _broken(name: str, faults: Iterable[Any]) -> ConfigurationError:
 
 
 def _remedy(name: str) -> str:
-    return f"correct that field of the block {name} in the UI (Blocks), or delete the block: without it the source's description holds"
+    return (
+        f"correct that field of the block {name} in the UI (Blocks), or delete the block: without it the source's "
+        "description holds"
+    )

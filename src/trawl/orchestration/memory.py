@@ -55,5 +55,3 @@ class Shelf:
 
 class Elsewhere(Exception):
     """Another set-up began to remember at the same moment."""
-
-

@@ -156,7 +156,9 @@ class Memory:
             fields: dict[str, tuple[str, ...]] = {part: before[part] for part in step.left if part in before}
             for part, value in step.wanted.fields.items():
                 if part not in step.left:
-                    fields[part] = tuple(dict.fromkeys(((*before.get(part, ()),) if keep else ()) + (self.hash(value),)))
+                    fields[part] = tuple(
+                        dict.fromkeys(((*before.get(part, ()),) if keep else ()) + (self.hash(value),))
+                    )
             written[name] = {**before, **fields} if keep else fields
         return type(self)(self.salt, written)
 

@@ -1,8 +1,8 @@
 """Schedules as a person writes them, checked before anybody is asked.
 
-    {cron: "23 3 * * *", timezone: Europe/Berlin}
-    {interval: 6h, anchor: "2026-01-01T00:30:00", timezone: Europe/Berlin}
-    {rrule: "FREQ=WEEKLY;BYDAY=MO;UNTIL=20270101T000000Z", timezone: UTC, active: false}
+- `{cron: "23 3 * * *", timezone: Europe/Berlin}`
+- `{interval: 6h, anchor: "2026-01-01T00:30:00", timezone: Europe/Berlin}`
+- `{rrule: "FREQ=WEEKLY;BYDAY=MO;UNTIL=20280101T000000", timezone: UTC, active: false}`
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from dateutil.rrule import rrule as Rule
-from dateutil.rrule import rrulestr
+from dateutil import rrule as rules  # type: ignore[import-untyped]
 from prefect._vendor.croniter.croniter import CroniterBadDateError, croniter
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -79,7 +78,7 @@ def _check_anchor(anchor: object) -> object:
 def _check_rrule(rule: str) -> str:
     """A rule that dateutil and Prefect read, that UNTIL ends in a moment they can compare, and that still comes."""
     try:
-        found = rrulestr(rule, dtstart=datetime(2020, 1, 1))  # noqa: DTZ001  Prefect reads it so
+        found = rules.rrulestr(rule, dtstart=datetime(2020, 1, 1))  # noqa: DTZ001  Prefect reads it so
         RRuleSchedule(rrule=rule)
     except (ValidationError, ValueError, TypeError) as error:
         reason = "" if isinstance(error, ValidationError) else f" ({error})"
@@ -88,7 +87,7 @@ def _check_rrule(rule: str) -> str:
         raise ValueError(
             f"{rule!r} is no rrule{reason}; write for example 'FREQ=WEEKLY;BYDAY=MO;UNTIL=20271231T000000'"
         ) from None
-    if isinstance(found, Rule) and found.after(datetime.now()) is None:  # noqa: DTZ005
+    if isinstance(found, rules.rrule) and found.after(datetime.now()) is None:  # noqa: DTZ005
         raise ValueError(f"{rule!r} comes no more: its UNTIL or COUNT is over")
     return rule
 
@@ -159,6 +158,7 @@ def as_timing(timing: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def timedelta_of(value: Any) -> timedelta:
+    """Of seconds, as the API has them."""
     return value if isinstance(value, timedelta) else timedelta(seconds=float(value))
 
 
@@ -175,4 +175,3 @@ def _distinct(schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
 
 Schedules = Annotated[tuple[Schedule, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
 """One schedule, or a list of them; an empty list: never."""
-

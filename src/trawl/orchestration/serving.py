@@ -205,7 +205,7 @@ async def _stop(process: Process, ends_within: float) -> None:
 async def _gone(process: Process) -> None:
     """Until the whole group is gone: a run's process may outlive the worker's."""
     await process.wait()
-    while _signal(process.pid, 0):
+    while _signal(process.pid, 0):  # noqa: ASYNC110  no event tells of a grandchild's end
         await asyncio.sleep(0.05)
 
 

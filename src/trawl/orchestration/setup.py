@@ -48,7 +48,9 @@ async def apply(settings: Settings, origin: Path | None = None, *, overwrite: bo
                 log.info("the server changed meanwhile; reading it again")
             except Elsewhere:
                 if last:
-                    raise Retriable("another set-up is at work", remedy="wait for it, then run this one again") from None
+                    raise Retriable(
+                        "another set-up is at work", remedy="wait for it, then run this one again"
+                    ) from None
             server.kept.clear()
     raise AssertionError  # the last round returns or raises
 
@@ -84,9 +86,9 @@ async def _found(server: Server, wanted: Iterable[Wanted], memory: Memory) -> di
     for kind, name in [*(wish.key for wish in wanted), *memory.keys()]:
         names[kind][name] = None
     found: dict[Key, Found] = {}
-    for kind in KINDS.values():
-        there = await kind.read(server, list(names[kind.name]))
-        found |= {(kind.name, name): one for name, one in there.items()}
+    for each in KINDS.values():
+        there = await each.read(server, list(names[each.name]))
+        found |= {(each.name, name): one for name, one in there.items()}
     return found
 
 
@@ -149,5 +151,3 @@ def _refused(error: PrefectHTTPStatusError) -> ConfigurationError:
 
 def _named(origin: Path | None) -> str:
     return "trawl setup" if origin is None else str(origin)
-
-

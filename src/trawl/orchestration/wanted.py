@@ -1,14 +1,14 @@
 """From the set-up file to the objects that it asks for. Whatever is wrong with the file is found here, before anybody is asked."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
@@ -30,7 +30,6 @@ from .settings import Reference, Results, Settings
 __all__ = ["release", "wanted_objects"]
 
 _NOTIFY = "trawl-notifications"
-_Made = TypeVar("_Made")
 
 
 def wanted_objects(settings: Settings, origin: str = "the set-up file") -> list[Wanted]:
@@ -52,7 +51,9 @@ def wanted_objects(settings: Settings, origin: str = "the set-up file") -> list[
             for name, one in settings.variables.items()
         ),
         Wanted(
-            "work pool", settings.pool.name, {"type": settings.pool.type, "base_job_template": template},
+            "work pool",
+            settings.pool.name,
+            {"type": settings.pool.type, "base_job_template": template},
             secret=frozenset(),
         ),
         *(
@@ -148,7 +149,8 @@ def _deployments(settings: Settings, template: Mapping[str, Any], origin: str) -
     for name in settings.deployments:
         if name in taken:
             raise ConfigurationError(
-                f"{origin}: deployments.{name}: Trawl makes a deployment of that name itself", remedy="choose another name"
+                f"{origin}: deployments.{name}: Trawl makes a deployment of that name itself",
+                remedy="choose another name",
             )
     for place, one in [
         *((_place(settings, one), one) for one in builtin),
@@ -211,7 +213,7 @@ def _check_job_variables(variables: Mapping[str, Any], template: Mapping[str, An
     schema = deepcopy(dict(template.get("variables", {})))
     known = list(schema.get("properties", {}))
     for name in variables:
-        if name not in known and name.partition(".")[0] not in {"env"}:
+        if name not in known and name.partition(".")[0] != "env":
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigurationError(
@@ -246,15 +248,15 @@ def _check_parameters(one: Deployment, flow: Flow[..., Any], place: str) -> None
             jsonschema.validate(dict(parameters), schema)
         except jsonschema.ValidationError as error:
             path = ".".join([where, *map(str, error.absolute_path)])
-            raise ConfigurationError(f"{place}: {path}: {error.message}", remedy=f"see the flow {flow.name!r}") from None
+            raise ConfigurationError(
+                f"{place}: {path}: {error.message}", remedy=f"see the flow {flow.name!r}"
+            ) from None
 
 
 # -- automations -------------------------------------------------------------------------------------------
 
 
-def _automations(
-    settings: Settings, notify: str | None, deployments: list[Wanted], origin: str
-) -> Iterator[Wanted]:
+def _automations(settings: Settings, notify: str | None, deployments: list[Wanted], origin: str) -> Iterator[Wanted]:
     known = {one.name.partition("/")[2]: one for one in deployments}
     for name, body in automations_of(settings, notify):
         for action in body["actions"]:
@@ -268,7 +270,13 @@ def _automations(
                 )
             if run is not None:
                 _check_names(action.get("parameters", {}), known[run], f"{origin}: automations.{name}.parameters")
-        fields = _or_refused(lambda body=body, name=name: named({"name": name, **body}), f"{origin}: automations.{name}")  # type: ignore[misc]
+        try:
+            fields = named({"name": name, **body})
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{origin}: automations.{name}: {' '.join(str(error).split())[:300]}",
+                remedy="docs/setup.md shows what a rule may say",
+            ) from None
         yield Wanted("automation", name, fields, {"enabled": True})
 
 
@@ -283,13 +291,6 @@ def _check_names(parameters: Mapping[str, Any], deployment: Wanted, place: str) 
                 f"{place}.{name}: the flow of {deployment.name!r} has no such parameter",
                 remedy=f"{hint}known are: {', '.join(known) or 'none'}",
             )
-
-
-def _or_refused(make: Callable[[], _Made], place: str) -> _Made:
-    try:
-        return make()
-    except ValueError as error:
-        raise ConfigurationError(f"{place}: {' '.join(str(error).split())[:300]}") from None
 
 
 def release() -> str:

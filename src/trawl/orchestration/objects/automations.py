@@ -5,8 +5,9 @@ from typing import Any
 
 from prefect.events import AutomationCore
 
-from ..deployments import MANAGED
-from ..merging import Change, Found, Wanted
+from trawl.orchestration.deployments import MANAGED
+from trawl.orchestration.merging import Change, Found, Wanted
+
 from .kind import Server
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..blocks import block_class
-from ..merging import ABSENT, Change, Found, Wanted
+from trawl.orchestration.blocks import block_class
+from trawl.orchestration.merging import ABSENT, Change, Found, Wanted
+
 from .kind import Server
 
 
@@ -17,9 +18,7 @@ class BlockDocuments:
         found: dict[str, Found] = {}
         for block in names:
             slug, _, name = block.partition("/")
-            there = await server.maybe(
-                f"/block_types/slug/{slug}/block_documents/name/{name}", include_secrets="true"
-            )
+            there = await server.maybe(f"/block_types/slug/{slug}/block_documents/name/{name}", include_secrets="true")
             if there is not None:
                 server.kept["block", block] = there["id"]
                 found[block] = Found(there["id"], _read_data(there))

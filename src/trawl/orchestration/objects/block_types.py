@@ -5,8 +5,9 @@ from typing import Any
 
 from prefect.blocks.core import Block
 
-from ..blocks import block_class
-from ..merging import Change, Found, Wanted
+from trawl.orchestration.blocks import block_class
+from trawl.orchestration.merging import Change, Found, Wanted
+
 from .kind import Server
 
 
@@ -46,4 +47,5 @@ def wanted_type(slug: str) -> Wanted:
 
 
 def _checksum(made: type[Block]) -> str:
-    return made._calculate_schema_checksum()  # noqa: SLF001  what registering compares, too
+    checksum: str = made._calculate_schema_checksum()  # noqa: SLF001  what registering compares, too
+    return checksum

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from trawl.model.errors import ConfigurationError, Retriable, TrawlError
+from trawl.orchestration.merging import Change, Found, Wanted
 
-from ..merging import Change, Found, Wanted
 from .kind import Server
 
 _CHECK = "check the name, AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -55,7 +55,7 @@ def _there(names: list[str]) -> dict[str, Found]:
                     raise
             else:
                 found[name] = Found(name, {})
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  boto's are of many kinds; what is not its own is raised as it is
         raise _told(error) from None
     return found
 
@@ -70,7 +70,7 @@ def _create(name: str) -> None:
             s3.create_bucket(Bucket=name, **place)
         except s3.exceptions.BucketAlreadyOwnedByYou:
             return
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         raise _told(error) from None
 
 

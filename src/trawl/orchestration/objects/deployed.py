@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..deployments import MANAGED
-from ..merging import ABSENT, Change, Found, Wanted
-from ..schedules import as_timing
+from trawl.orchestration.deployments import MANAGED
+from trawl.orchestration.merging import ABSENT, Change, Found, Wanted
+from trawl.orchestration.schedules import as_timing
+
 from .kind import Server
 
 SCHEDULE = "schedule "

@@ -5,8 +5,8 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from trawl.model.errors import ConfigurationError
+from trawl.orchestration.merging import Change, Found, Wanted
 
-from ..merging import Change, Found, Wanted
 from .kind import Conflict, Server
 
 
@@ -37,6 +37,7 @@ class Pools:
 
 
 def wrong_type(wanted: Wanted, found: Found) -> ConfigurationError:
+    """The error for a pool that cannot become what is wanted."""
     return ConfigurationError(
         f"the work pool {wanted.name!r} is of type {found.fields['type']!r}, not {wanted.fields['type']!r}",
         remedy="remove it (`prefect work-pool delete`), or give this installation another pool (`pool.name`)",

@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..deployments import MANAGED
-from ..merging import Change, Found, Wanted
+from trawl.orchestration.deployments import MANAGED
+from trawl.orchestration.merging import Change, Found, Wanted
+
 from .kind import Server
 
 
