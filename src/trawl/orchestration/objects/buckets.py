@@ -51,10 +51,11 @@ def _there(names: list[str]) -> dict[str, Found]:
             try:
                 s3.head_bucket(Bucket=name)
             except s3.exceptions.ClientError as error:
-                if _status(error) != HTTPStatus.NOT_FOUND:
+                if _status(error) == HTTPStatus.NOT_FOUND:
+                    continue
+                if _status(error) != HTTPStatus.FORBIDDEN:  # a key may read and write in a bucket, and not ask for it
                     raise
-            else:
-                found[name] = Found(name, {})
+            found[name] = Found(name, {})
     except Exception as error:  # noqa: BLE001  boto's are of many kinds; what is not its own is raised as it is
         raise _told(error) from None
     return found
