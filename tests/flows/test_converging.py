@@ -1,14 +1,19 @@
 """Set-up against a real server: it makes, changes, leaves, removes, and ends in the same place however it gets there."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from prefect import get_client
+from prefect.settings import PREFECT_API_URL
 
 from trawl.cli.app import invoke
+from trawl.orchestration.blocks import block_class
 from trawl.orchestration.objects import KINDS, Server
 from trawl.orchestration.settings import Settings
 from trawl.orchestration.setup import apply
@@ -17,12 +22,9 @@ pytestmark = [pytest.mark.usefixtures("prefect"), pytest.mark.xdist_group("prefe
 
 
 def call(verb: Any, path: str, body: Any = None) -> Any:
-    async def asked() -> Any:
-        async with get_client() as client:
-            answer = await client.request(verb, path, json=body)
-            return answer.json() if answer.content else None
-
-    return asyncio.run(asked())
+    answer = httpx.request(verb, f"{PREFECT_API_URL.value()}{path}", json=body, timeout=30)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +33,8 @@ def clean(prefect: None) -> Iterator[None]:
     yield
     for path in ("automations", "deployments", "variables", "v2/concurrency_limits", "block_documents"):
         for one in call("POST", f"/{path}/filter", {"limit": 200}):
-            call("DELETE", f"/{path}/{one['id']}")
+            with suppress(httpx.HTTPStatusError):  # the server has just removed it itself
+                call("DELETE", f"/{path}/{one['id']}")
     for pool in call("POST", "/work_pools/filter", {}):
         call("DELETE", f"/work_pools/{pool['name']}")
 
@@ -242,6 +245,104 @@ def test_secrets_come_by_reference_and_are_never_shown(
     assert "canary" not in str(document("trawl-setup-state/trawl-setup-trawl")["data"])
 
 
+@contextmanager
+def object_store() -> Iterator[tuple[str, set[str]]]:
+    """As much of S3 as buckets need: its address, and the buckets in it."""
+    buckets: set[str] = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.answer(200 if self.path.strip("/") in buckets else 404)
+
+        def do_PUT(self) -> None:
+            buckets.add(self.path.strip("/"))
+            self.answer(200)
+
+        def answer(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listening.server_port}", buckets
+    finally:
+        listening.shutdown()
+        listening.server_close()
+
+
+def test_results_get_a_bucket_and_the_blocks_that_lead_to_it(setup: SetUp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "user-of-minio")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-password")
+    with object_store() as (address, buckets):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        content = "results: {bucket: minio-crawler-results}\nbuckets: [trawl-lake]"
+        said = setup(content, "--dry-run")
+        assert "bucket trawl-lake: would be made" in said
+        assert not buckets
+        said += setup(content)
+        assert buckets == {"trawl-lake", "minio-crawler-results"}
+        assert all(line.endswith("up to date") for line in setup(content).splitlines())
+        kept = setup("sources: {}")
+        assert "block s3-bucket/minio-crawler-results: removed" in kept
+        assert buckets == {"trawl-lake", "minio-crawler-results"}
+        said += kept + setup(content)
+    assert "canary" not in said
+
+    async def load() -> Any:
+        return await block_class("s3-bucket").aload("minio-crawler-results")
+
+    bucket = asyncio.run(load())
+    assert bucket.bucket_name == "minio-crawler-results"
+    assert bucket.credentials.minio_root_user == "user-of-minio"
+    assert bucket.credentials.minio_root_password.get_secret_value() == "canary-password"
+    assert bucket.credentials.aws_client_parameters.endpoint_url == address
+
+
+def test_results_without_a_key_are_refused_before_anything_is_changed(
+    setup: SetUp, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "user")
+    setup.file.write_text("results: {}")
+    assert invoke(["setup", "--config", str(setup.file)]) == 2
+    assert "results: the environment variable AWS_SECRET_ACCESS_KEY is not set" in capsys.readouterr().err
+    assert not call("POST", "/work_pools/filter", {})
+
+
+def test_a_pool_on_kubernetes_takes_the_files_template_and_its_variables_alone(
+    setup: SetUp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = """
+pool:
+  type: kubernetes
+  base_job_template:
+    job_configuration: {image: "{{ image }}", env: "{{ env }}"}
+    variables:
+      type: object
+      properties: {image: {type: string, default: %s}, env: {type: object}, memory_limit: {type: string}}
+sources: {pokeapi: {job_variables: {memory_limit: 2Gi, env: {A: "1"}}}}
+"""
+    setup(content % "a")
+    found = deployment("refresh/refresh-pokeapi")
+    assert found["job_variables"]["memory_limit"] == "2Gi"
+    assert found["job_variables"]["env"] == {
+        "A": "1",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "trawl",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    }
+    assert found["pull_steps"][0]["prefect.deployments.steps.set_working_directory"] == {"directory": "/tmp"}
+    assert "work pool trawl: changed: base_job_template" in setup(content % "b")
+    setup.file.write_text((content % "b").replace("memory_limit: 2Gi", "memory_limt: 2Gi"))
+    assert invoke(["setup", "--config", str(setup.file)]) == 2
+    said = capsys.readouterr().err
+    assert "memory_limt" in said
+    assert "did you mean 'memory_limit'?" in said
+
+
 def test_an_automation_that_was_lost_or_turned_is_made_again_or_left(setup: SetUp) -> None:
     setup()
     watching = automation("trawl: refresh pokeapi")
@@ -277,7 +378,7 @@ def test_two_set_ups_at_once_end_as_one_does(setup: SetUp) -> None:
     assert sorted(names) == sorted(set(names))
 
 
-@pytest.mark.parametrize("after", [0, 1, 5, 12])
+@pytest.mark.parametrize("after", [1, 6])
 def test_a_set_up_that_is_cut_off_anywhere_goes_on_the_next_time(
     after: int, setup: SetUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from trawl.orchestration.merging import ABSENT, Found, Memory, Step, Wanted, differences, plan
+from trawl.orchestration.merging import ABSENT, Found, Memory, Step, Wanted, plan
+from trawl.orchestration.showing import differences
 
 KEY = ("limit", "calls")
 

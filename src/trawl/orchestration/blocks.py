@@ -8,6 +8,7 @@ description says; an empty one leaves that as it is.
 """
 
 import re
+from importlib import import_module
 from typing import Annotated, Any
 
 from prefect.blocks.core import Block
@@ -60,6 +61,14 @@ def _refuse_unknown(path: str, known: set[str], prefixes: tuple[str, ...] = ()) 
     if "://" in path or path.startswith("//"):
         raise ValueError(f"{path!r} must be relative to the API's address")
 
+
+_MODULES = {
+    "aws-credentials": "prefect_aws.credentials",
+    "minio-credentials": "prefect_aws.credentials",
+    "s3-bucket": "prefect_aws.s3",
+    "secret": "prefect.blocks.system",
+    "slack-webhook": "prefect.blocks.notifications",
+}
 
 Empty = BeforeValidator(_empty)
 Text = Annotated[str | None, Empty]
@@ -170,11 +179,8 @@ class SetupState(Block):
 
 
 def block_class(slug: str) -> type[Block]:
-    """The class of a block type's documents. Those of prefect-aws are loaded when they are asked for."""
-    if slug in {"minio-credentials", "aws-credentials", "s3-bucket"}:
-        pass
-    elif slug == "slack-webhook":
-        import prefect.blocks.notifications  # noqa: PLC0415
-    elif slug == "secret":
-        import prefect.blocks.system  # noqa: F401, PLC0415
-    return lookup_type(Block, slug)  # type: ignore[no-any-return, unused-ignore]
+    """The class of a block type's documents."""
+    if slug in _MODULES:  # loaded when asked for: prefect-aws takes a second
+        import_module(_MODULES[slug])
+    made: type[Block] = lookup_type(Block, slug)
+    return made

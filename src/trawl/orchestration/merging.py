@@ -10,7 +10,7 @@ never written by set-up is a person's, and is left.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -196,14 +196,14 @@ def _step(wish: Wanted, there: Found | None, memory: Memory, *, overwrite: bool)
     parts = dict.fromkeys([*wish.fields, *(part for part in there.fields if memory.has(wish.key, part))])
     for part in parts:
         old, new = there.fields.get(part, ABSENT), wish.fields.get(part, ABSENT)
-        if _same(old, new):
+        if is_same(old, new):
             continue
         if part in wish.always:
             own = True
         elif memory.has(wish.key, part):
             own = memory.wrote(wish.key, part, old)
         else:
-            own = _empty(old) or (there.ours and not known)
+            own = is_empty(old) or (there.ours and not known)
         if own or overwrite:
             changes[part] = Change(old, new)
         else:
@@ -217,12 +217,12 @@ def _edited(key: Key, fields: Mapping[str, Any], memory: Memory) -> tuple[str, .
     return tuple(part for part in remembered if not memory.wrote(key, part, fields.get(part, ABSENT)))
 
 
-def _empty(value: Any) -> bool:
+def is_empty(value: Any) -> bool:
     return value is ABSENT or value is None
 
 
-def _same(one: Any, other: Any) -> bool:
-    return (_empty(one) and _empty(other)) or one == other
+def is_same(one: Any, other: Any) -> bool:
+    return (is_empty(one) and is_empty(other)) or one == other
 
 
 def _name_of(key: Key) -> str:
@@ -232,39 +232,3 @@ def _name_of(key: Key) -> str:
 def _key_of(name: str) -> Key:
     kind, _, rest = name.partition(": ")
     return kind, rest
-
-
-def differences(step: Step, *, hidden: Collection[str] = ()) -> list[tuple[str, str, str]]:
-    """The changed values: path, before, after. Deep ones by what differs in them; secrets are not shown."""
-    secret = step.wanted.secret if step.wanted is not None else frozenset()
-    lines: list[tuple[str, str, str]] = []
-    for part, change in step.changes.items():
-        if part in secret:
-            lines.append((part, "(hidden)" if not _empty(change.old) else "nothing", "(hidden)"))
-        else:
-            lines += _leaves(part, change.old, change.new, hidden)
-    return lines
-
-
-_SHOWN = 100  # characters of a value
-
-
-def _leaves(path: str, old: Any, new: Any, hidden: Collection[str]) -> Iterable[tuple[str, str, str]]:
-    if _same(old, new):
-        return
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in dict.fromkeys([*old, *new]):
-            yield from _leaves(f"{path}.{name}", old.get(name, ABSENT), new.get(name, ABSENT), hidden)
-        return
-    last = path.rpartition(".")[2].lower()
-    if any(word in last for word in hidden):
-        yield path, "(hidden)", "(hidden)"
-    else:
-        yield path, _shown(old), _shown(new)
-
-
-def _shown(value: Any) -> str:
-    if _empty(value):
-        return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -15,10 +15,11 @@ from trawl.model.errors import ConfigurationError, Retriable
 
 from .api import connected
 from .memory import Elsewhere, Shelf
-from .merging import Found, Key, Memory, Step, Wanted, differences, plan
+from .merging import Found, Key, Memory, Step, Wanted, plan
 from .objects import KINDS, Conflict, Server
 from .objects.pools import wrong_type
 from .settings import Settings, load_settings
+from .showing import differences
 from .wanted import wanted_objects
 
 __all__ = ["apply", "load_settings", "preview"]

@@ -15,21 +15,18 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from trawl.model.errors import ConfigurationError
-from trawl.model.names import config_block_name, public_calls_name
-from trawl.sources import YamlCrawler, get_crawler
+from trawl.model.names import public_calls_name
 
 from .automations import automations_of
-from .configured import fields_of_source
 from .deployments import MANAGED, RUN_ENV, Deployment, deployments_of, extra_deployments
 from .merging import Wanted
 from .objects.automations import named
 from .objects.block_types import wanted_type
 from .objects.deployed import SCHEDULE
-from .settings import Reference, Results, Settings
+from .settings import Settings
+from .wanted_blocks import NOTIFY, wanted_blocks
 
 __all__ = ["release", "wanted_objects"]
-
-_NOTIFY = "trawl-notifications"
 
 
 def wanted_objects(settings: Settings, origin: str = "the set-up file") -> list[Wanted]:
@@ -38,8 +35,8 @@ def wanted_objects(settings: Settings, origin: str = "the set-up file") -> list[
     Raises ConfigurationError, with `origin` and the place in it.
     """
     template = template_of(settings)
-    blocks = list(_blocks(settings, origin))
-    notify = None if settings.notify is None else settings.notify.block or f"slack-webhook/{_NOTIFY}"
+    blocks = list(wanted_blocks(settings, origin))
+    notify = None if settings.notify is None else settings.notify.block or NOTIFY
     deployments = list(_deployments(settings, template, origin))
     return [
         *(Wanted("bucket", name, {}) for name in _buckets(settings)),
@@ -78,66 +75,6 @@ def _buckets(settings: Settings) -> list[str]:
 def _limits(settings: Settings) -> dict[str, int]:
     made = {public_calls_name(source): one.public_calls for source, one in settings.sources.items()}
     return made | settings.limits
-
-
-# -- blocks ------------------------------------------------------------------------------------------------
-
-
-def _blocks(settings: Settings, origin: str) -> Iterator[Wanted]:
-    for name, reference in settings.secrets.items():
-        value = _secret(reference, f"{origin}: secrets.{name}")
-        yield Wanted("block", f"secret/{name}", {"value": value}, secret=frozenset({"value"}))
-    if settings.results is not None:
-        yield from _results(settings.results, origin)
-    if settings.notify is not None and settings.notify.slack is not None:
-        url = _secret(settings.notify.slack, f"{origin}: notify.slack")
-        yield Wanted("block", f"slack-webhook/{_NOTIFY}", {"url": url}, secret=frozenset({"url"}))
-    for source, one in settings.sources.items():
-        crawler = get_crawler(source)
-        if one.block and isinstance(crawler, YamlCrawler):
-            yield Wanted("block", f"source-config/{config_block_name(source)}", fields_of_source(crawler.config_block))
-
-
-def _results(results: Results, origin: str) -> Iterator[Wanted]:
-    """The bucket's block, and the one with its credentials: MinIO's where AWS_ENDPOINT_URL names a server, else AWS's."""
-    place = f"{origin}: results"
-    endpoint, region = os.environ.get("AWS_ENDPOINT_URL"), os.environ.get("AWS_REGION", "us-east-1")
-    user = _secret(Reference(env="AWS_ACCESS_KEY_ID"), place)
-    password = _secret(Reference(env="AWS_SECRET_ACCESS_KEY"), place)
-    if endpoint:
-        kind, names = "minio-credentials", ("minio_root_user", "minio_root_password")
-        more: dict[str, Any] = {"aws_client_parameters": {"endpoint_url": endpoint}}
-    else:
-        kind, names, more = "aws-credentials", ("aws_access_key_id", "aws_secret_access_key"), {}
-    credentials = f"{kind}/{results.credentials}"
-    fields = {names[0]: user, names[1]: password, "region_name": region, **more}
-    yield Wanted("block", credentials, fields, secret=frozenset(names))
-    bucket = {"bucket_name": results.bucket, "bucket_folder": results.folder, "credentials": {"block": credentials}}
-    yield Wanted("block", f"s3-bucket/{results.block_name}", bucket)
-
-
-def _secret(reference: Reference, place: str) -> str:
-    """The secret itself; errors name the reference alone."""
-    if reference.env is not None:
-        found = os.environ.get(reference.env, "").strip()
-        if not found:
-            raise ConfigurationError(
-                f"{place}: the environment variable {reference.env} is not set",
-                remedy=f"export {reference.env}=... where set-up runs, or take the entry out",
-            )
-        return found
-    assert reference.file is not None
-    try:
-        found = reference.file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        # A decoding error would show a part of the secret.
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ConfigurationError(
-            f"{place}: cannot read {reference.file}: {reason}", remedy="mount the secret there, or name another file"
-        ) from None
-    if not found:
-        raise ConfigurationError(f"{place}: {reference.file} is empty", remedy="put the secret there")
-    return found
 
 
 # -- deployments -------------------------------------------------------------------------------------------
