@@ -26,9 +26,10 @@ from trawl.lake import Lake
 from trawl.lake.reading.history import changes
 from trawl.model.config import SourceConfig
 from trawl.model.names import slug_of
-from trawl.sources import SourceCrawler, create_crawler
+from trawl.sources import SourceCrawler
 
 from . import artifacts, events
+from .configured import configured_crawler
 from .pods import PodShards
 from .progress import FlowProgress
 from .secrets import secret_loader
@@ -47,7 +48,7 @@ def open_lake() -> Lake:
 async def run_source(name: str, options: CrawlOptions, pods: int) -> Report:
     """Crawl one source, with its shards as tasks or (`pods` > 1) as flow runs; then show and tell what came of it."""
     log = get_run_logger()
-    crawler = await create_crawler(name)
+    crawler = await configured_crawler(name, log)
     lake = await asyncio.to_thread(open_lake)
     progress = FlowProgress(log)
     shards = _shards(crawler, lake, options, pods, log, _live(name, progress))
