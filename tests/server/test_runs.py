@@ -139,7 +139,7 @@ def a_server(home: Path) -> Iterator[Server]:
     with server(home / "prefect", PREFECT_SERVER_LOGGING_LEVEL="INFO") as made:
         file = home / "setup.yaml"
         file.write_text(SETUP)
-        command = [*PREFECT[:1], "-c", "from trawl.cli import main; main()", "setup", str(file)]
+        command = [*PREFECT[:1], "-c", "from trawl.cli import main; main()", "setup", "--config", str(file)]
         subprocess.run(command, env=made.env, check=True, cwd=home, stdout=subprocess.DEVNULL)
         yield made
 

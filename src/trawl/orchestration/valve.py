@@ -8,23 +8,22 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
 from prefect import get_client
 from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
-from prefect.concurrency.asyncio import concurrency
-from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.exceptions import ObjectNotFound
 
 from trawl.model.names import public_calls_name
+
+from .lease import FAULTS, Lease, Taken
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
 LOOK = 5.0  # seconds between two looks at a limit that is closed
 FRESH = 1.0  # seconds for which a look is good: shards may be quicker
-_FAULTS = (httpx.HTTPError, PrefectException, TimeoutError, OSError, ValueError, RuntimeError)
 
 
 class Valve:
@@ -41,7 +40,7 @@ class Valve:
         self._told: set[str] = set()
         self._changing = asyncio.Lock()
         self._freed = asyncio.Condition()
-        self._lease: AbstractAsyncContextManager[None] | None = None
+        self._lease: Lease | None = None
         self._limit: int | None = None
         self._slots = self._taken = 0
         self._looked = 0.0
@@ -58,7 +57,8 @@ class Valve:
     async def slots(self, connections: int) -> AsyncIterator[int]:
         """How many requests a shard may have in flight, where the process may have `connections`."""
         async with self._changing:
-            await self._heed(connections)
+            while (wait := await self._heed(connections)) is not None:  # noqa: ASYNC110  the server has to be asked
+                await asyncio.sleep(wait)
         share = max(1, self._slots // self._at_once)
         async with self._freed:
             await self._freed.wait_for(lambda: not self._taken or self._taken + share <= self._slots)
@@ -70,33 +70,36 @@ class Valve:
                 self._taken -= share
                 self._freed.notify_all()
 
-    async def _heed(self, connections: int) -> None:
-        """Have as many slots as the limit allows now."""
+    async def _heed(self, connections: int) -> float | None:
+        """Have as many slots as the limit allows now; else the seconds after which to try again: others have them."""
         now = time.monotonic()
         if self._slots and now - self._looked < FRESH:
-            return
+            return None
         self._looked = now
         try:
             limit = await self._open()
             if self._slots and limit == self._limit:
-                return
+                return None
             await self._give_back()
             self._limit, self._slots = limit, connections
             if limit is not None:
                 self._slots = max(1, min(connections, limit // self._processes))
-                lease = concurrency(self.name, occupy=self._slots, raise_on_lease_renewal_failure=False)
-                await lease.__aenter__()
-                self._lease = lease
-        except _FAULTS as error:
+                self._lease = await Lease.take(self.name, self._slots, self._log)
+        except Taken as error:
+            self._slots = 0
+            self._once(f"all slots of the limit {self.name} are taken: the run waits for others to end")
+            return error.wait
+        except FAULTS as error:
             self._slots = self._slots or connections
             self._once(f"the limit {self.name} cannot be asked ({error}): goes on, {self._slots} requests in flight")
+        return None
 
     async def _give_back(self) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
             try:
-                await lease.__aexit__(None, None, None)
-            except _FAULTS as error:
+                await lease.give_back()
+            except FAULTS as error:
                 self._once(f"the slots of {self.name} cannot be given back ({error}): they run out by themselves")
 
     async def _open(self) -> int | None:
@@ -111,11 +114,13 @@ class Valve:
                 )
                 return None
             if found.active and found.limit > 0:
-                self._told.clear()
+                self._told -= {self._closed("0"), self._closed("inactive")}
                 return found.limit
-            why = "0" if found.active else "inactive"
-            self._once(f"the limit {self.name} is {why}: the run waits until somebody opens it")
+            self._once(self._closed("0" if found.active else "inactive"))
             await asyncio.sleep(LOOK)
+
+    def _closed(self, why: str) -> str:
+        return f"the limit {self.name} is {why}: the run waits until somebody opens it"
 
     async def _read(self) -> GlobalConcurrencyLimitResponse:
         async with get_client() as client:
