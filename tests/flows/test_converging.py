@@ -346,8 +346,8 @@ sources: {pokeapi: {job_variables: {memory_limit: 2Gi, env: {A: "1"}}}}
 def test_an_automation_waits_for_the_block_that_a_person_has_yet_to_make(setup: SetUp) -> None:
     content = "notify: {block: slack-webhook/alerts}"
     assert "trawl: tell of failed runs: waits for the block slack-webhook/alerts" in setup(content)
-    theirs = block_class("slack-webhook").model_validate({"url": "https://hooks.slack.com/services/A/B/C"})
-    asyncio.run(theirs.save("alerts"))  # type: ignore[arg-type]
+    theirs: Any = block_class("slack-webhook").model_validate({"url": "https://hooks.slack.com/services/A/B/C"})
+    theirs.save("alerts")
     assert "automation trawl: tell of failed runs: made" in setup(content)
 
 
