@@ -204,7 +204,7 @@ def test_no_more_requests_are_in_flight_than_the_operators_limit_has_slots(place
 def test_a_run_waits_while_the_limit_is_closed_and_says_so(
     place: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(valve, "_LOOK", 0.05)
+    monkeypatch.setattr(valve, "LOOK", 0.05)
 
     async def closed_for_a_while() -> State[Any]:
         await limit(5, active=False)

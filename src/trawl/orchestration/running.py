@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
@@ -34,6 +35,7 @@ from .progress import FlowProgress
 from .secrets import secret_loader
 from .shards import Finished, Log, TaskShards
 
+_SHOW = 5.0  # seconds between two looks of people at how far a run is
 _EACH = 20  # changes of a kind that are shown
 _TOLD = ("changed", "renamed", "missing", "gone", "revived", "created")
 
@@ -81,11 +83,11 @@ def _shards(
 
 
 def _live(name: str, progress: FlowProgress) -> Finished:
-    """How far the run is, as an artifact that each finished shard moves on."""
-    made: list[Any] = []
+    """How far the run is, as an artifact that finished shards move on: every few seconds, and at the end."""
+    made: list[UUID] = []
+    shown = float("-inf")
 
-    async def finished() -> None:
-        said = f"{progress.done:,} of {progress.total:,} records of {name}"
+    async def show(said: str) -> None:
         if made:
             await aupdate_progress_artifact(made[0], progress.percent, description=said)
         else:
@@ -93,7 +95,14 @@ def _live(name: str, progress: FlowProgress) -> Finished:
                 await acreate_progress_artifact(progress.percent, key=f"progress-{slug_of(name)}", description=said)
             )
 
-    return lambda: _quietly(finished())
+    async def finished() -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= _SHOW or progress.done >= progress.total:
+            shown = now
+            await _quietly(show(f"{progress.done:,} of {progress.total:,} records of {name}"))
+
+    return finished
 
 
 async def _quietly(work: Awaitable[Any]) -> None:

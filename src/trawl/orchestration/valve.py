@@ -1,14 +1,16 @@
 """The operator's valve: a global concurrency limit of Prefect's whose slots are a source's requests in flight.
 
-A shard takes its slots once, for all of its requests, and gives them back at its end: so a limit that was changed is felt
-by the next shard, and no request waits for the server. Whatever the server answers, the valve never ends a run.
+A process takes its slots once for all of its shards, and looks at the limit before each: a change is felt by the next
+shard, and no request waits for the server. Whatever the server answers, the valve never ends a run.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
 
 import httpx
 from prefect import get_client
@@ -20,45 +22,82 @@ from trawl.model.names import public_calls_name
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
-_LOOK = 5.0  # seconds between two looks at a limit that is closed
+LOOK = 5.0  # seconds between two looks at a limit that is closed
+FRESH = 1.0  # seconds for which a look is good: shards may be quicker
 _FAULTS = (httpx.HTTPError, PrefectException, TimeoutError, OSError, ValueError, RuntimeError)
 
 
 class Valve:
-    """The limit of one source, for one run.
+    """The limit of one source, in one process. An async context manager: it gives its slots back.
 
-    Attributes:
-        shards_at_once: the run's shards that share the limit's slots.
+    Args:
+        processes: how many processes share the limit.
+        at_once: how many shards are under way in this one.
 
     """
 
-    def __init__(self, source: str, shards_at_once: int, log: Log) -> None:
-        self.name, self.shards_at_once, self._log = public_calls_name(source), shards_at_once, log
+    def __init__(self, source: str, log: Log, *, processes: int, at_once: int) -> None:
+        self.name, self._log, self._processes, self._at_once = public_calls_name(source), log, processes, at_once
         self._told: set[str] = set()
+        self._changing = asyncio.Lock()
+        self._freed = asyncio.Condition()
+        self._lease: AbstractAsyncContextManager[None] | None = None
+        self._limit: int | None = None
+        self._slots = self._taken = 0
+        self._looked = 0.0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._give_back()
 
     @asynccontextmanager
     async def slots(self, connections: int) -> AsyncIterator[int]:
-        """How many requests a shard may have in flight, at most `connections`: as many slots are taken meanwhile."""
-        number, held = connections, None
+        """How many requests a shard may have in flight, where the process may have `connections`."""
+        async with self._changing:
+            await self._heed(connections)
+        share = max(1, self._slots // self._at_once)
+        async with self._freed:
+            await self._freed.wait_for(lambda: not self._taken or self._taken + share <= self._slots)
+            self._taken += share
+        try:
+            yield share
+        finally:
+            async with self._freed:
+                self._taken -= share
+                self._freed.notify_all()
+
+    async def _heed(self, connections: int) -> None:
+        """Have as many slots as the limit allows now."""
+        now = time.monotonic()
+        if self._slots and now - self._looked < FRESH:
+            return
+        self._looked = now
         try:
             limit = await self._open()
+            if self._slots and limit == self._limit:
+                return
+            await self._give_back()
+            self._limit, self._slots = limit, connections
             if limit is not None:
-                number = max(1, min(connections, limit // self.shards_at_once))
-                held = concurrency(self.name, occupy=number, raise_on_lease_renewal_failure=False)
-                await held.__aenter__()
+                self._slots = max(1, min(connections, limit // self._processes))
+                lease = concurrency(self.name, occupy=self._slots, raise_on_lease_renewal_failure=False)
+                await lease.__aenter__()
+                self._lease = lease
         except _FAULTS as error:
-            held = None
-            self._once(f"the limit {self.name} cannot be asked ({error}): goes on with {number} requests in flight")
-        try:
-            yield number
-        finally:
-            if held is not None:
-                try:
-                    await held.__aexit__(None, None, None)
-                except _FAULTS as error:  # the lease runs out by itself
-                    self._once(
-                        f"the slots of {self.name} could not be given back ({error}): they run out by themselves"
-                    )
+            self._slots = self._slots or connections
+            self._once(f"the limit {self.name} cannot be asked ({error}): goes on, {self._slots} requests in flight")
+
+    async def _give_back(self) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            try:
+                await lease.__aexit__(None, None, None)
+            except _FAULTS as error:
+                self._once(f"the slots of {self.name} cannot be given back ({error}): they run out by themselves")
 
     async def _open(self) -> int | None:
         """The limit, once it is open; None where there is none."""
@@ -74,9 +113,9 @@ class Valve:
             if found.active and found.limit > 0:
                 self._told.clear()
                 return found.limit
-            why = "inactive" if not found.active else "0"
+            why = "0" if found.active else "inactive"
             self._once(f"the limit {self.name} is {why}: the run waits until somebody opens it")
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(LOOK)
 
     async def _read(self) -> GlobalConcurrencyLimitResponse:
         async with get_client() as client:
