@@ -15,7 +15,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from trawl.model.errors import ConfigurationError
-from trawl.model.names import public_calls_name
+from trawl.sources import get_crawler
 
 from .automations import automations_of
 from .deployments import MANAGED, RUN_ENV, Deployment, deployments_of, extra_deployments
@@ -76,7 +76,7 @@ def _buckets(settings: Settings) -> list[str]:
 
 
 def _limits(settings: Settings) -> dict[str, int]:
-    made = {public_calls_name(source): one.public_calls for source, one in settings.sources.items()}
+    made = {get_crawler(source).get_gcl_name(): one.public_calls for source, one in settings.sources.items()}
     return made | settings.limits
 
 
