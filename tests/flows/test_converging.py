@@ -196,7 +196,7 @@ def test_two_installations_on_one_server_leave_each_other_alone(setup: SetUp) ->
     said = setup("pool: {name: two}\nsources: {}")
     assert "removed" not in said
     said = setup("pool: {name: two}")
-    assert "left as a person edited it: work_pool_name" in said
+    assert "left as somebody else made it: work_pool_name" in said
     assert deployment("refresh/refresh-pokeapi")["work_pool_name"] == "one"
     assert all(line.endswith("up to date") for line in setup("pool: {name: one}").splitlines())
 
@@ -341,6 +341,21 @@ sources: {pokeapi: {job_variables: {memory_limit: 2Gi, env: {A: "1"}}}}
     said = capsys.readouterr().err
     assert "memory_limt" in said
     assert "did you mean 'memory_limit'?" in said
+
+
+def test_an_automation_waits_for_the_block_that_a_person_has_yet_to_make(setup: SetUp) -> None:
+    content = "notify: {block: slack-webhook/alerts}"
+    assert "trawl: tell of failed runs: waits for the block slack-webhook/alerts" in setup(content)
+    theirs: Any = block_class("slack-webhook").model_validate({"url": "https://hooks.slack.com/services/A/B/C"})
+    theirs.save("alerts")
+    assert "automation trawl: tell of failed runs: made" in setup(content)
+
+
+def test_a_pools_own_template_stays_where_the_file_gives_none(setup: SetUp) -> None:
+    template = {"job_configuration": {"env": "{{ env }}"}, "variables": {"type": "object", "properties": {"env": {}}}}
+    call("POST", "/work_pools/", {"name": "trawl", "type": "process", "base_job_template": template})
+    assert "work pool trawl: up to date" in setup()
+    assert call("GET", "/work_pools/trawl")["base_job_template"] == template
 
 
 def test_an_automation_that_was_lost_or_turned_is_made_again_or_left(setup: SetUp) -> None:

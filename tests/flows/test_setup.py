@@ -178,3 +178,20 @@ def test_what_no_client_can_be_made_with_is_named(
     with server() as asked:
         assert "PREFECT_API_*" in refused(capsys, 2)
     assert not asked
+
+
+def test_serving_refuses_a_pool_that_is_not_this_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "setup.yaml"
+    file.write_text("pool: {type: kubernetes}")
+    with server() as asked:
+        assert invoke(["serve", "--config", str(file)]) == 2
+    assert f"{file}: pool.type: 'kubernetes'" in capsys.readouterr().err
+    assert not asked
+
+
+@pytest.mark.parametrize("command", ["setup", "serve"])
+def test_help_teaches_by_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"trawl {command} --" in said
+    assert "./setup.yaml" in said

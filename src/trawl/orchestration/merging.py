@@ -68,7 +68,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is done to one object. `left` names the fields that a person edited."""
+    """What is done to one object. `left` names the fields that are a person's; `foreign` says that all of it is."""
 
     action: Action
     key: Key
@@ -76,6 +76,7 @@ class Step:
     found: Found | None = None
     changes: Mapping[str, Change] = field(default_factory=dict)
     left: tuple[str, ...] = ()
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _step(wish: Wanted, there: Found | None, memory: Memory, *, overwrite: bool)
         else:
             left.append(part)
     action: Action = "change" if changes else "left" if left else "same"
-    return Step(action, wish.key, wish, there, changes, tuple(left))
+    return Step(action, wish.key, wish, there, changes, tuple(left), foreign=not (known or there.ours))
 
 
 def _edited(key: Key, fields: Mapping[str, Any], memory: Memory) -> tuple[str, ...]:

@@ -43,6 +43,11 @@ async def serve(
 
     Raises ConfigurationError for a taken port, and for a PREFECT_API_URL at which no server is.
     """
+    if settings.pool.type != "process":
+        raise ConfigurationError(
+            f"{origin}: pool.type: {settings.pool.type!r} is nothing that can be served from here",
+            remedy="leave `pool` out: runs are processes on this machine; in a cluster it is the chart that serves",
+        )
     named = PREFECT_API_URL.value()
     async with _server(port, home, say) if named is None else _existing(named) as api:
         with temporary_settings({PREFECT_API_URL: api}):

@@ -61,14 +61,17 @@ async def preview(settings: Settings, origin: Path | None = None, *, overwrite: 
     wanted = wanted_objects(settings, _named(origin))
     async with connected() as client:
         server = Server(client, settings.pool.name)
+        wanted = await _possible(server, wanted)
         memory = await Shelf(server).read()
         steps = plan(wanted, await _found(server, wanted, memory), memory, overwrite=overwrite)
+    _refuse_other_pool(steps)
     for step in steps:
         _say(step, dry=True)
     return steps
 
 
 async def _converge(server: Server, wanted: list[Wanted], *, overwrite: bool) -> list[Step]:
+    wanted = await _possible(server, wanted)
     shelf = Shelf(server)
     since = await shelf.read()
     found = await _found(server, wanted, since)
@@ -80,6 +83,20 @@ async def _converge(server: Server, wanted: list[Wanted], *, overwrite: bool) ->
         _say(step)
     await shelf.write(memory.after(steps), memory)
     return steps
+
+
+async def _possible(server: Server, wanted: list[Wanted]) -> list[Wanted]:
+    """Without the automations that name a block which a person has yet to make."""
+    made = {wish.name for wish in wanted if wish.key[0] == "block"}
+    possible: list[Wanted] = []
+    for wish in wanted:
+        blocks = [action["block"] for action in wish.fields.get("actions", ()) if "block" in action]
+        missing = [block for block in blocks if block not in made and await server.block_id(block) is None]
+        if missing:
+            log.warning("%s %s: waits for the block %s; make it, then run set-up again", *wish.key, missing[0])
+        else:
+            possible.append(wish)
+    return possible
 
 
 async def _found(server: Server, wanted: Iterable[Wanted], memory: Memory) -> dict[Key, Found]:
@@ -132,7 +149,8 @@ def _say(step: Step, *, dry: bool = False) -> None:
         case "left":
             said = ""
     if step.left:
-        theirs = f"left as a person edited it: {', '.join(step.left)} (--overwrite resets it)"
+        who = "somebody else made it" if step.foreign else "a person edited it"
+        theirs = f"left as {who}: {', '.join(step.left)} (--overwrite resets it)"
         said = f"{said}; {theirs}" if said else theirs
         level = logging.WARNING
     log.log(level, "%s %s: %s", kind, name, said)

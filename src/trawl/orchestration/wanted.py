@@ -15,7 +15,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from trawl.model.errors import ConfigurationError
-from trawl.model.names import public_calls_name
+from trawl.sources import get_crawler
 
 from .automations import automations_of
 from .deployments import MANAGED, RUN_ENV, Deployment, deployments_of, extra_deployments
@@ -47,12 +47,7 @@ def wanted_objects(settings: Settings, origin: str = "the set-up file") -> list[
             Wanted("variable", name, {"value": one.value, "tags": sorted({MANAGED, *one.tags})})
             for name, one in settings.variables.items()
         ),
-        Wanted(
-            "work pool",
-            settings.pool.name,
-            {"type": settings.pool.type, "base_job_template": template},
-            secret=frozenset(),
-        ),
+        _pool(settings, template),
         *(
             Wanted("queue", f"{settings.pool.name}/{name}", {}, {"priority": rank})
             for rank, name in enumerate(settings.queues, start=1)
@@ -60,6 +55,14 @@ def wanted_objects(settings: Settings, origin: str = "the set-up file") -> list[
         *deployments,
         *_automations(settings, notify, deployments, origin),
     ]
+
+
+def _pool(settings: Settings, template: Mapping[str, Any]) -> Wanted:
+    """A template that the file does not give is the new pool's only: whoever has one of their own keeps it."""
+    pool = settings.pool
+    if pool.base_job_template:
+        return Wanted("work pool", pool.name, {"type": pool.type, "base_job_template": template})
+    return Wanted("work pool", pool.name, {"type": pool.type}, {"base_job_template": template})
 
 
 def template_of(settings: Settings) -> dict[str, Any]:
@@ -73,7 +76,7 @@ def _buckets(settings: Settings) -> list[str]:
 
 
 def _limits(settings: Settings) -> dict[str, int]:
-    made = {public_calls_name(source): one.public_calls for source, one in settings.sources.items()}
+    made = {get_crawler(source).get_gcl_name(): one.public_calls for source, one in settings.sources.items()}
     return made | settings.limits
 
 

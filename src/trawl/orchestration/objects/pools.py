@@ -5,7 +5,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from trawl.model.errors import ConfigurationError
-from trawl.orchestration.merging import Change, Found, Wanted
+from trawl.orchestration.merging import ABSENT, Change, Found, Wanted
 
 from .kind import Conflict, Server
 
@@ -25,12 +25,14 @@ class Pools:
         return found
 
     async def make(self, server: Server, wanted: Wanted) -> None:
-        await server.call("POST", "/work_pools/", {"name": wanted.name, **wanted.fields})
+        await server.call("POST", "/work_pools/", {"name": wanted.name, **wanted.fields, **wanted.once})
 
     async def change(self, server: Server, wanted: Wanted, found: Found, changes: Mapping[str, Change]) -> None:
         if "type" in changes:
             raise wrong_type(wanted, found)
-        await server.call("PATCH", _path(wanted.name), {part: change.new for part, change in changes.items()})
+        news = {part: change.new for part, change in changes.items() if change.new is not ABSENT}
+        if news:  # a template that the file gives no longer stays
+            await server.call("PATCH", _path(wanted.name), news)
 
     async def remove(self, server: Server, found: Found) -> None:
         """Runs may wait in it."""
