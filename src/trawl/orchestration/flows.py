@@ -197,7 +197,7 @@ async def crawl_shard(
             run,
             shards,
             parts=pods,
-            shards=TaskShards(source, log, _nothing, processes=pods, at_once=1),
+            shards=TaskShards(crawler, log, _nothing, processes=pods, at_once=1),
             progress=progress,
             load_block=await secret_loader(crawler),
         )

@@ -15,7 +15,7 @@ import httpx
 from prefect import get_client
 from prefect.exceptions import PrefectException
 
-SECONDS = 90.0  # after which the slots of a process that died are free again
+SECONDS = 60.0  # after which the slots of a process that died are free again
 _LONGEST_WAIT = 10.0
 FAULTS = (httpx.HTTPError, PrefectException, TimeoutError, OSError, ValueError, RuntimeError)
 """What asking the server may raise."""

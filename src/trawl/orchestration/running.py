@@ -74,12 +74,13 @@ def _shards(
     if pods > 1 and options.max_requests is not None:
         log.warning("max_requests is a budget of one process: the run stays in this one, whatever `pods` says")
         pods = 1
+    here = TaskShards(crawler, log, finished)
     if pods == 1:
-        return TaskShards(crawler.source_name, log, finished)
+        return here
     parameters = {"endpoints": list(options.endpoints) or None, "rate": options.rate, "force": options.force}
     source = lake.source(crawler.source_name)
     parent = UUID(str(flow_run.parent_flow_run_id or flow_run.id))  # whose end takes the shards with it
-    return PodShards(source, pods, parameters, parent, log, finished)
+    return PodShards(source, pods, parameters, parent, log, finished, here)
 
 
 def _live(name: str, progress: FlowProgress) -> Finished:

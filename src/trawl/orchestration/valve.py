@@ -16,8 +16,6 @@ from prefect import get_client
 from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.exceptions import ObjectNotFound
 
-from trawl.model.names import public_calls_name
-
 from .lease import FAULTS, Lease, Taken
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
@@ -30,18 +28,18 @@ class Valve:
     """The limit of one source, in one process. An async context manager: it gives its slots back.
 
     Args:
+        name: the limit's.
         processes: how many processes share the limit.
         at_once: how many shards are under way in this one.
 
     """
 
-    def __init__(self, source: str, log: Log, *, processes: int, at_once: int) -> None:
-        self.name, self._log, self._processes, self._at_once = public_calls_name(source), log, processes, at_once
+    def __init__(self, name: str, log: Log, *, processes: int, at_once: int) -> None:
+        self.name, self._log, self._processes, self._at_once = name, log, processes, at_once
         self._told: set[str] = set()
         self._changing = asyncio.Lock()
         self._freed = asyncio.Condition()
         self._lease: Lease | None = None
-        self._limit: int | None = None
         self._slots = self._taken = 0
         self._looked = 0.0
 
@@ -77,14 +75,14 @@ class Valve:
             return None
         self._looked = now
         try:
-            limit = await self._open()
-            if self._slots and limit == self._limit:
+            found = await self._open()
+            slots = connections if found is None else self._possible(found, connections)
+            if slots == self._slots:
                 return None
             await self._give_back()
-            self._limit, self._slots = limit, connections
-            if limit is not None:
-                self._slots = max(1, min(connections, limit // self._processes))
-                self._lease = await Lease.take(self.name, self._slots, self._log)
+            self._slots = slots
+            if found is not None:
+                self._lease = await Lease.take(self.name, slots, self._log)
         except Taken as error:
             self._slots = 0
             self._once(f"all slots of the limit {self.name} are taken: the run waits for others to end")
@@ -94,6 +92,12 @@ class Valve:
             self._once(f"the limit {self.name} cannot be asked ({error}): goes on, {self._slots} requests in flight")
         return None
 
+    def _possible(self, found: GlobalConcurrencyLimitResponse, connections: int) -> int:
+        """A process' part of the limit; less while others, or a process that died, still have some of it."""
+        mine = self._slots if self._lease is not None else 0
+        free = found.limit - int(found.active_slots) + mine
+        return max(1, min(connections, found.limit // self._processes, free))
+
     async def _give_back(self) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
@@ -102,7 +106,7 @@ class Valve:
             except FAULTS as error:
                 self._once(f"the slots of {self.name} cannot be given back ({error}): they run out by themselves")
 
-    async def _open(self) -> int | None:
+    async def _open(self) -> GlobalConcurrencyLimitResponse | None:
         """The limit, once it is open; None where there is none."""
         while True:
             try:
@@ -115,7 +119,7 @@ class Valve:
                 return None
             if found.active and found.limit > 0:
                 self._told -= {self._closed("0"), self._closed("inactive")}
-                return found.limit
+                return found
             self._once(self._closed("0" if found.active else "inactive"))
             await asyncio.sleep(LOOK)
 
