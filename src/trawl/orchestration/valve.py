@@ -16,11 +16,12 @@ from prefect import get_client
 from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.exceptions import ObjectNotFound
 
-from .lease import FAULTS, Lease, Taken
+from .lease import FAULTS, SECONDS, Lease, Taken
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
 LOOK = 5.0  # seconds between two looks at a limit that is closed
+LOST = 2 * SECONDS  # after which slots that stay taken are held by no process: its lease had run out
 FRESH = 1.0  # seconds for which a look is good: shards may be quicker
 
 
@@ -42,6 +43,7 @@ class Valve:
         self._lease: Lease | None = None
         self._slots = self._taken = 0
         self._looked = 0.0
+        self._waited: float | None = None  # since when
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,7 +85,15 @@ class Valve:
             self._slots = slots
             if found is not None:
                 self._lease = await Lease.take(self.name, slots, self._log)
+                self._waited = None
         except Taken as error:
+            self._waited = self._waited or now
+            if now - self._waited > LOST:
+                self._once(
+                    f"the slots of the limit {self.name} stay taken, by nobody who works: goes on, {self._slots} requests in "
+                    f"flight; `prefect gcl update {self.name} --active-slots 0` gives them back"
+                )
+                return None
             self._slots = 0
             self._once(f"all slots of the limit {self.name} are taken: the run waits for others to end")
             return error.wait
