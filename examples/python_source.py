@@ -22,10 +22,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from tempfile import TemporaryDirectory
 from threading import Thread
 
+import httpx
+
 import trawl
 from trawl.crawl import CrawlOptions, crawl
 from trawl.sources import Batch, Item, Validators, YamlCrawler, with_document
-from trawl.transport import Client, Response
 
 # -- the source --------------------------------------------------------------------------------------------
 
@@ -47,7 +48,7 @@ endpoints:
 """
 
     async def discover_item_ids(
-        self, endpoint: str, client: Client, known: Validators | None = None
+        self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
     ) -> AsyncIterator[Batch]:
         """Walk through all rooms, each once. One batch is what hangs in one room."""
         doors, entered = ["entrance"], set()
@@ -57,21 +58,17 @@ endpoints:
                 continue
             entered.add(room)
             response = await client.get(f"rooms/{room}")
-            if response.status != 200:
-                yield Batch(
-                    [], response=response
-                )  # a closed room: then the list is not whole, and the engine keeps the old
-                return
-            content = json.loads(response.body)
+            response.raise_for_status()  # a closed room: then the list is not whole, and the engine keeps the old one
+            content = response.json()
             yield Batch([{"number": n, "title": title} for n, title in content["works"].items()], response=response)
             doors += content["doors"]
 
-    async def fetch_item_details(self, item: Item, client: Client) -> Response:
+    async def fetch_item_details(self, item: Item, client: httpx.AsyncClient) -> httpx.Response:
         """Read the card: lines of `name: value`. Refusals and 304s are the engine's to judge."""
         response = await super().fetch_item_details(item, client)
-        if response.status != 200:
+        if response.status_code != 200:
             return response
-        card = dict(line.split(": ", 1) for line in response.body.decode().splitlines())
+        card = dict(line.split(": ", 1) for line in response.text.splitlines())
         return with_document(response, card | {"year": int(card["year"])})
 
 

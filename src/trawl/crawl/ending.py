@@ -11,12 +11,11 @@ from trawl.lake.runs.lease import Lease
 from trawl.model.errors import GuardTripped, LakeError, StaleCommit, TrawlError
 from trawl.model.records import Result
 from trawl.transport import Client
+from trawl.transport.client import KEYLESS
 
 from .fetch import traffic_of
 from .planning import Context
 from .report import EndpointReport, Report
-
-KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
 
 
 def commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome], lease: Lease) -> Report:

@@ -14,9 +14,10 @@ from trawl.model.errors import LeaseHeld
 from trawl.sources import SourceCrawler, as_crawler
 from trawl.transport import Client, Clock, CoolDown, utc_now
 from trawl.transport.auth import SecretLoader
+from trawl.transport.client import KEYLESS
 
 from . import holds, planning
-from .ending import KEYLESS, commit, ended, record_failure
+from .ending import commit, ended, record_failure
 from .hosts import SharedHost
 from .options import CrawlOptions, resolve
 from .planning import Context, NothingNew, Preview, adopt, check_keys, check_plan, make_plan

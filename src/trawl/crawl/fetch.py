@@ -19,7 +19,7 @@ from trawl.model.keys import KeyPolicy, fields_of, fill, path_told, scalar
 from trawl.model.more import continued
 from trawl.model.records import QUARANTINE, Answer, Failure, Op, Prior, Refusal, Result, Settled
 from trawl.model.validators import validators_of
-from trawl.sources import Item, SourceCrawler
+from trawl.sources import Asking, Item, SourceCrawler
 from trawl.transport import Client, Clock, Response
 
 from .doubts import Doubts, policy_of
@@ -104,6 +104,7 @@ class _Work:
 
     def __init__(self, fetcher: Fetcher, writer: LogWriter, rules: dict[str, Rules]) -> None:
         self.fetcher, self.writer, self.rules = fetcher, writer, rules
+        self.asking = Asking(fetcher.crawler, fetcher.client)
         self.policies = {endpoint: policy_of(fetcher.crawler, endpoint) for endpoint in rules}
         self.paths: dict[tuple[str, str], str] = {}
         self.results: dict[str, Counter[str]] = defaultdict(Counter)
@@ -164,9 +165,7 @@ class _Work:
         etag, last_modified = (prior.etag, prior.last_modified) if conditional else (None, None)
         item = Item(prior.endpoint, prior.key, prior.label, path, etag, last_modified)
         try:
-            response = await fetcher.crawler.fetch_item_details(item, fetcher.client)
-            if not isinstance(response, Response):
-                raise TypeError(f"fetch_item_details gave a {type(response).__name__}, no Response")  # noqa: TRY301
+            response = await self.asking.fetch(item)
         except BudgetSpent:
             return None
         except Retriable as error:

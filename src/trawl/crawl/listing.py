@@ -15,7 +15,7 @@ from trawl.model.keys import check_key, fields_of, fill, scalar
 from trawl.model.more import Sign, page_told
 from trawl.model.validators import Validators, validators_of
 from trawl.model.version import order_of
-from trawl.sources import Batch, SourceCrawler, came
+from trawl.sources import Asking, Batch, SourceCrawler, answer_in, came
 from trawl.transport import Client, Response
 
 from .faults import fault_of
@@ -129,11 +129,13 @@ async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: Li
     size, proved = 0, True
     first: Response | None = None
     validators = None if known is None else Validators(known.etag, known.last_modified)
-    async with closing(crawler.discover_item_ids(endpoint, client, validators)) as batches:
+    async with closing(Asking(crawler, client).batches(endpoint, validators)) as batches:
         async for batch in batches:
             if not isinstance(batch, Batch):
                 raise TypeError(f"discover_item_ids gave a {type(batch).__name__}, no Batch")
-            answer = batch.response or Response(200, Action.OK, {}, text(batch.items), client.clock())
+            answer = await answer_in(batch, client.clock()) or Response(
+                200, Action.OK, {}, text(batch.items), client.clock()
+            )
             if answer.action is Action.NOT_MODIFIED and known is not None and first is None:
                 if (sign := _told_by_304(source, endpoint, answer)) is not None:
                     raise TornListing(f"304, and there seem to be more pages: {sign.says}", remedy=sign.remedy)

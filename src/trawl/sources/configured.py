@@ -1,13 +1,14 @@
 """The source that its configuration describes: what the engine runs, and what a source in Python starts from."""
 
+from __future__ import annotations
+
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, ClassVar, Self
-
-from multidict import CIMultiDict
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 from trawl.model.canonical import text
 from trawl.model.classify import Action
@@ -21,16 +22,34 @@ from trawl.model.pagination import Walk, first_page, read_page
 from trawl.model.slices import item_texts
 from trawl.model.validators import Validators
 from trawl.model.values import parts
-from trawl.transport import Client, Response
+from trawl.transport import Response
 from trawl.transport.auth import SecretLoader, read_secret
 
 from .crawler import Batch, Item, SourceCrawler
 from .reading import parse_source
 
+if TYPE_CHECKING:  # httpx takes 0.1 s to load, and a source in YAML does without it
+    import httpx
+
+R = TypeVar("R", covariant=True)  # noqa: PLC0105
+
 _SHOWN = 120  # bytes of an answer that are shown
 
 ConfigLoader = Callable[[str], Awaitable[SourceConfig | None]]
 """Gives the configuration that a block of this name holds, or None where there is no such block."""
+
+
+class Get(Protocol[R]):
+    """Gets a path below the base address, or a full address of the source, conditionally where a validator is given."""
+
+    async def __call__(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        etag: str | None = None,
+        last_modified: str | None = None,
+    ) -> R: ...
 
 
 class YamlCrawler:
@@ -82,15 +101,33 @@ class YamlCrawler:
         return read_secret(self._config.credentials, load_block)
 
     async def discover_item_ids(
-        self, endpoint: str, client: Client, known: Validators | None = None
+        self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
     ) -> AsyncIterator[Batch]:
+        from trawl.transport.answers import get_by, response_of  # noqa: PLC0415
+
+        answers: list[httpx.Response] = []
+
+        async def get(url: str, **asked: Any) -> Response:
+            answers[:] = [await get_by(client, url, **asked)]
+            return await response_of(answers[0])
+
+        async for batch in self.list_by(endpoint, get, known):
+            yield replace(batch, response=answers[0])
+
+    async def fetch_item_details(self, item: Item, client: httpx.AsyncClient) -> httpx.Response:
+        from trawl.transport.answers import get_by  # noqa: PLC0415
+
+        return await self.fetch_by(item, partial(get_by, client))
+
+    async def list_by(self, endpoint: str, get: Get[Response], known: Validators | None = None) -> AsyncIterator[Batch]:
+        """What the description says of a list, with whatever gets its pages: the engine takes the shortest way."""
         config = self._config.endpoints[endpoint].list
         if config is None:
             raise ConfigurationError(f"the endpoint {endpoint!r} has no list: it follows its parent's records")
         validators = known or Validators()
         walk = Walk(first_page(endpoint, config), config, partial(self._mark, endpoint))
         while (request := walk.request) is not None:
-            response = await client.get(
+            response = await get(
                 request.url,
                 params=request.params or None,
                 etag=validators.etag,
@@ -112,17 +149,8 @@ class YamlCrawler:
                 texts = item_texts(found.text, parts(config.items)) if self._is_list_only(endpoint) else None
                 yield Batch(page.items, page.count, response, texts, walk.note, walk.proved)
 
-    def _is_list_only(self, endpoint: str) -> bool:
-        return self._config.endpoints[endpoint].detail is None
-
-    def _mark(self, endpoint: str, item: Any) -> str:
-        """What tells an item of a list from the others: its key, or what it is."""
-        try:
-            return self.get_item_unique_id_from_summary_data(endpoint, item)
-        except TornListing:
-            return repr(item)
-
-    async def fetch_item_details(self, item: Item, client: Client) -> Response:
+    async def fetch_by(self, item: Item, get: Get[R]) -> R:
+        """What the description says of a record, with whatever gets it."""
         detail = self._config.endpoints[item.endpoint].detail
         if detail is None:
             raise Skippable(f"{item.endpoint}: the list's items are the records: there is nothing to fetch")
@@ -133,7 +161,17 @@ class YamlCrawler:
                     f"{item.endpoint} {item.key}: its path {detail.path!r} is told by its list or its parent only"
                 )
             path = fill(detail.path, endpoint=item.endpoint, key=item.key, label=item.label)
-        return await client.get(path, params=detail.params or None, etag=item.etag, last_modified=item.last_modified)
+        return await get(path, params=detail.params or None, etag=item.etag, last_modified=item.last_modified)
+
+    def _is_list_only(self, endpoint: str) -> bool:
+        return self._config.endpoints[endpoint].detail is None
+
+    def _mark(self, endpoint: str, item: Any) -> str:
+        """What tells an item of a list from the others: its key, or what it is."""
+        try:
+            return self.get_item_unique_id_from_summary_data(endpoint, item)
+        except TornListing:
+            return repr(item)
 
     def get_item_unique_id_from_summary_data(self, endpoint: str, summary: Any) -> str:
         return self._config.endpoints[endpoint].key_policy.key_of(summary)
@@ -179,8 +217,8 @@ class PokeApiCrawler(YamlCrawler):
     description = files(__package__) / "pokeapi.yaml"
 
 
-def with_document(response: Response, document: Any) -> Response:
+def with_document(response: httpx.Response, document: Any) -> httpx.Response:
     """The answer with this document (any JSON value) in place of its body: for APIs that speak no JSON."""
-    headers = CIMultiDict(response.headers)
-    headers["Content-Type"] = "application/json"
-    return Response(response.status, response.action, headers, text(document), response.at)
+    from trawl.transport.answers import with_body  # noqa: PLC0415
+
+    return with_body(response, "application/json", text(document))

@@ -1,13 +1,19 @@
 """What a source is to the engine: a configuration, and the few questions that a source in Python answers in its own way."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from trawl.model.config import SourceConfig
 from trawl.model.validators import Validators
-from trawl.transport import Client, Response
 from trawl.transport.auth import SecretLoader
+
+if TYPE_CHECKING:  # httpx takes 0.1 s to load, and a source in YAML does without it
+    import httpx
+
+    from trawl.transport import Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,8 @@ class Batch:
         items: the summaries, as parsed JSON, in the API's order. Of a list-only endpoint they are the records.
         count: how many there are in the whole list, where the API says so.
         response: the answer that they came in. Its status tells the engine of a 304 or a 404, its headers of validators
-            and deploys, its instant from when the listing holds. None where they came in no answer.
+            and deploys, its instant from when the listing holds. None where they came in no answer. (Of what YAML
+            describes, a `Response` of Trawl's own client.)
         texts: of a list-only endpoint each item's own bytes, as received; None where only the parsed items are known.
         note: what this page has taught, for whoever wrote the source.
         proved: whether this one answer, unchanged, would prove the whole list unchanged: only then a list of one page is
@@ -28,7 +35,7 @@ class Batch:
 
     items: list[Any]
     count: int | None = None
-    response: Response | None = None
+    response: httpx.Response | Response | None = None
     texts: list[bytes] | None = None
     note: str | None = None
     proved: bool = True
@@ -57,11 +64,13 @@ class Item:
 class SourceCrawler(Protocol):
     """A source, as the engine sees it. `YamlCrawler` is the whole of it for whatever a configuration can say.
 
-    The engine keeps for itself what makes a crawl safe: pace, retries, budget and cool-down (in the client that it hands
-    over), the verification of listings, contracts, hashes, guards and the commit.
+    The engine keeps for itself what makes a crawl safe: pace, retries, budget and cool-down (under the httpx client that it
+    hands over), the verification of listings, contracts, hashes, guards and the commit.
 
     Of the errors in `trawl.model.errors`, `Fatal` ones end the run. `Retriable` and `Skippable` ones leave the old listing,
     or the record, as it was, with their message as the reason; so does any other exception, which is named with its line.
+    The client's own errors are httpx's and these in one. An `httpx.HTTPStatusError` (from `raise_for_status()`) counts as
+    the answer that it holds.
     """
 
     @property
@@ -82,7 +91,9 @@ class SourceCrawler(Protocol):
         """
         ...
 
-    def discover_item_ids(self, endpoint: str, client: Client, known: Validators | None = None) -> AsyncIterator[Batch]:
+    def discover_item_ids(
+        self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
+    ) -> AsyncIterator[Batch]:
         """The endpoint's whole list, batch by batch; an empty list is one empty batch.
 
         `known` is for the first request where one answer is the whole list, and None where all must come anew. An
@@ -91,10 +102,10 @@ class SourceCrawler(Protocol):
         """
         ...
 
-    async def fetch_item_details(self, item: Item, client: Client) -> Response:
+    async def fetch_item_details(self, item: Item, client: httpx.AsyncClient) -> httpx.Response:
         """One record's answer. Its body is what the lake keeps and must be JSON; a 304 says that what it keeps holds.
 
-        The client returns 404, 410 and other refusals as responses: hand them on, the engine knows what they mean.
+        A refusal (404, 410, 503 after all retries) is an answer too: hand it on, the engine knows what it means.
         """
         ...
 

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+import httpx
+
 from trawl.crawl import CrawlOptions, Report, crawl
 from trawl.crawl.listing import Absent, Listed, Listing, list_endpoint
 from trawl.lake import Lake
@@ -193,7 +195,7 @@ class SourceContract:
         crawler = self._bent()
         async with self._client(url) as client:
             return {
-                name: [item async for batch in crawler.discover_item_ids(name, client) for item in batch.items]
+                name: [item async for batch in crawler.discover_item_ids(name, client.http) for item in batch.items]
                 for name in self._listed_endpoints()
             }
 
@@ -228,7 +230,7 @@ class _Bent:
         return getattr(self._crawler, name)
 
     async def discover_item_ids(
-        self, endpoint: str, client: Client, known: Validators | None = None
+        self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
     ) -> AsyncIterator[Batch]:
         batches = self._crawler.discover_item_ids(endpoint, client, known)
         if self._sample is not None:

@@ -82,6 +82,7 @@ class Credential:
     def __init__(self, credentials: Credentials, secret: str, origin: str) -> None:
         secret = _sendable(credentials, secret)  # a source in Python may have got it from anywhere
         self._kind, self._name, self._secret = credentials.kind, credentials.name or "", secret
+        self._header = self._name.lower() if self._kind == "header" else "authorization"
         self._origin = _origin_of(URL(origin))
         spelt = (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), b64encode(secret.encode()).decode())
         shapes = sorted(set(spelt), key=len, reverse=True)
@@ -89,8 +90,15 @@ class Credential:
         self._shapes = re.compile("|".join(map(re.escape, shapes)), re.IGNORECASE)  # %2B is %2b to some
 
     def sign(self, address: URL, headers: dict[str, str]) -> tuple[URL, dict[str, str]]:
-        """The address and headers of a request, with the secret if it goes to the source's own origin."""
+        """The address and headers of a request, with the secret if it goes to the source's own origin.
+
+        A header that the request brings itself stays: whoever signs a request otherwise means that.
+        """
         if _origin_of(address) != self._origin:
+            return address, headers
+        if self._kind == "query":
+            return address.update_query({self._name: self._secret}), headers
+        if self._header in map(str.lower, headers):
             return address, headers
         match self._kind:
             case "bearer":
@@ -99,8 +107,6 @@ class Credential:
                 return address, headers | {"Authorization": f"Basic {b64encode(self._secret.encode()).decode()}"}
             case "header":
                 return address, headers | {self._name: self._secret}
-            case "query":
-                return address.update_query({self._name: self._secret}), headers
 
     def unsigned(self, text: str) -> str:
         """Addresses without the secret in their query, where an API repeats it: `sign` adds it anew."""

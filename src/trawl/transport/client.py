@@ -1,21 +1,16 @@
-"""The one door to the network: paced, bounded, retried GETs of one source.
+"""The one door to the network: paced, bounded, retried requests of one source.
 
 Nothing else in Trawl speaks HTTP. It is aiohttp that does it here: httpx asks for ten times the CPU per request, and for
 three times still when it sits on aiohttp's transport.
 """
 
 import asyncio
-import re
-import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cache
 from http import HTTPStatus
 from types import TracebackType
-from typing import Self
-from urllib.parse import SplitResult, parse_qs, urljoin, urlsplit, urlunsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 import stamina
@@ -27,7 +22,6 @@ from trawl.model.config import Credentials, Requests, SourceConfig
 from trawl.model.errors import (
     BodyTooLarge,
     BudgetSpent,
-    ConfigurationError,
     CredentialsRefused,
     RedirectRefused,
     Retriable,
@@ -35,29 +29,22 @@ from trawl.model.errors import (
     Unreachable,
 )
 
+from .addresses import as_sent, joined, led, locate
 from .auth import Credential, read_secret
 from .hosts import Rate, base_url_of, pace_of
 from .pacing import Clock, CoolDown, Pacer, utc_now
-from .wire import (
-    DECODED,
-    LONGEST_HEADER,
-    Connector,
-    Disconnected,
-    StaleConnection,
-    decoded,
-    never_twice,
-    received,
-    told,
-)
+from .session import SLOWEST, open_session, proxy_for
+from .wire import DECODED, Broken, Disconnected, Fault, StaleConnection, decoded, fault_in, received, told
+
+if TYPE_CHECKING:
+    import httpx
+
+KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
 
 _MAX_REDIRECTS = 5
-_DOTS = re.compile(r"/(?:%2e|\.)*%2e(?:%2e|\.)*(?=[/?#]|$)", re.IGNORECASE)
-_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_ENCODED = re.compile(r"[!#-;=?-\[\]_a-z~]*")  # what may stand in an address as it is
-_LONGEST = 65_536  # characters of an address
 _READ = ("etag", "last-modified", "content-type", "cache-control", "age", "date", "retry-after")  # to the letter
 _BEGINNING = 4_096  # bytes that are kept of a body that is too large
-_SLOWEST = 10  # a whole answer may take this many times the timeout of one read
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})  # RFC 9110, 9.2.2
 
 
 @dataclass(slots=True)
@@ -82,9 +69,70 @@ class Response:
     url: str = ""
 
 
+class Refused(Retriable):
+    """The API refused for now, and goes on doing so: its last answer is at hand."""
+
+    def __init__(self, answer: Response, reason: str | None, wait: timedelta | None) -> None:
+        super().__init__(f"{answer.url}: {answer.status} {reason}", wait=wait)
+        self.answer = answer
+
+
+class KeyRefused(CredentialsRefused):
+    """A 401, which is at hand: it may ask for other credentials (RFC 9110, 11.6.1)."""
+
+    def __init__(self, answer: Response, reason: str | None) -> None:
+        super().__init__(
+            f"{answer.url}: {answer.status} {reason}", remedy="check what `credentials` of the source refers to"
+        )
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is asked, but for the address.
+
+    Attributes:
+        timeout: in the place of what the source's `requests.timeout` says.
+
+    """
+
+    headers: dict[str, str]
+    method: str = "GET"
+    body: bytes | None = None
+    timeout: aiohttp.ClientTimeout | None = None
+
+    @property
+    def idempotent(self) -> bool:
+        """Whether asking twice does the same as asking once."""
+        return self.method in _IDEMPOTENT
+
+    def redirected(self, status: int) -> "Call":
+        """What is asked at the place where a redirect leads (RFC 9110, 15.4)."""
+        see_other = status == HTTPStatus.SEE_OTHER and self.method != "HEAD"
+        moved = status in {HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND} and self.method == "POST"
+        if self.method == "GET" or not (see_other or moved):
+            return self
+        headers = {name: value for name, value in self.headers.items() if not name.lower().startswith("content-")}
+        return replace(self, headers=headers, method="GET", body=None)
+
+    def wait_before_another(self, error: Exception) -> bool | float | timedelta:
+        """Whether to try again: the API's own wait, where it named one, takes the place of stamina's back-off.
+
+        What is not idempotent may have been done already, unless it never left or was refused with a time to come back.
+        """
+        if not isinstance(error, Retriable):
+            return False
+        if not self.idempotent:
+            never_left = isinstance(error, Broken) and error.fault in {Fault.CONNECT, Fault.CONNECT_TIMEOUT}
+            told_when = isinstance(error, Refused) and error.wait is not None and error.answer.status in {429, 503}
+            if not (never_left or told_when):
+                return False
+        return True if error.wait is None else error.wait
+
+
 @dataclass(slots=True)
 class Client:
-    """GETs below one base address. An async context manager: it owns its connections.
+    """Requests below one base address. An async context manager: it owns its connections.
 
     Attributes:
         base_url: what takes the place of the source's own address, already checked.
@@ -110,6 +158,7 @@ class Client:
     _pacer: Pacer = field(init=False)
     _slots: asyncio.Semaphore = field(init=False)
     _answered: bool = field(default=False, init=False)
+    _http: "httpx.AsyncClient | None" = field(default=None, init=False)
 
     @classmethod
     def for_source(
@@ -138,7 +187,7 @@ class Client:
         sent_as = credentials or Credentials.model_construct()
         self._credential = None if key is None else Credential(sent_as, key, self.base_url)
         self._proxy = proxy_for(self.base_url)
-        self._session = _session(self.source, self.connections, secure=self.base_url.startswith("https:"))
+        self._session = open_session(self.source, self.connections, secure=self.base_url.startswith("https:"))
         self._pacer = Pacer(None)
         await self._pacer.change(self.requests_per_second)  # the last request of a run before may have just gone
         self._slots = asyncio.Semaphore(self.connections)
@@ -148,6 +197,20 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody has opened it, and not closed it since."""
+        return hasattr(self, "_session") and not self._session.closed
+
+    @property
+    def http(self) -> "httpx.AsyncClient":
+        """The same as an httpx client: always the same one, and nobody has to close it."""
+        if self._http is None:
+            from .asynctransport import httpx_over  # noqa: PLC0415  httpx takes 0.1 s to load: only where it is used
+
+            self._http = httpx_over(self)
+        return self._http
 
     async def pace(self, requests_per_second: float | None) -> None:
         """Go on at another rate: this process' share of the host's has changed."""
@@ -186,20 +249,30 @@ class Client:
             headers["If-None-Match"] = etag
         if last_modified is not None and last_modified.isascii():
             headers["If-Modified-Since"] = last_modified
-        target = self.locate(url if self._credential is None else self._credential.unsigned(url))
+        return await self._send(url, params, Call(headers))
+
+    async def request(self, url: str, call: Call) -> Response:
+        """Any request, under the same rules; what is not idempotent is only repeated where it cannot have been done.
+
+        Raises as `get` does, of a refusal `Refused` or `KeyRefused`.
+        """
+        return await self._send(url, None, call)
+
+    async def _send(self, url: str, params: Mapping[str, str | int] | None, call: Call) -> Response:
+        target = self.target(url)
         try:
-            return await self._follow(target, params, headers)
+            return await self._follow(target, params, call)
         except Retriable as error:
-            return await self._again(target, params, headers, error)
+            return await self._again(target, params, call, error)
 
     async def _again(
-        self, target: str, params: Mapping[str, str | int] | None, headers: dict[str, str], first: Retriable
+        self, target: str, params: Mapping[str, str | int] | None, call: Call, first: Retriable
     ) -> Response:
         """What stamina does from a first failure on: it costs too much to be asked where all goes well."""
         limits = self.source.requests
         try:
             async for attempt in stamina.retry_context(
-                on=_wait_of,
+                on=call.wait_before_another,
                 attempts=limits.attempts,
                 timeout=None,
                 wait_max=limits.max_backoff.total_seconds(),
@@ -208,46 +281,39 @@ class Client:
                     if attempt.num == 1:
                         raise first
                     self.traffic.retries += 1
-                    return await self._follow(target, params, headers)
+                    return await self._follow(target, params, call)
         except Retriable as error:
             if not self._answered:
                 raise Unreachable(
                     f"cannot reach {self.base_url}: {error.message}",
                     remedy="check the address (--base-url, `base_url` of the source) and the network",
-                ) from None
+                ) from error
             raise
         raise AssertionError("stamina returns or raises")
+
+    def target(self, url: str) -> str:
+        """The address to begin with: a secret in its query is taken out, and added anew where it goes out."""
+        return self.locate(url if self._credential is None else self._credential.unsigned(url))
 
     def locate(self, url: str) -> str:
         """The address to ask for: relative ones below the base, the source's own moved to it.
 
         Raises RedirectRefused for another host's, and for what is no address.
         """
-        try:
-            if not url.startswith("/") and not _ABSOLUTE.match(url):
-                return _checked(f"{self.base_url}/{url}")
-            own, base = urlsplit(self.source.base_url), urlsplit(self.base_url)
-            parts = _lifted(_lifted(urlsplit(urljoin(self.source.base_url, url)), own), base)
-            if _origin(parts) == _origin(own):
-                below = parts.path == own.path or parts.path.startswith(own.path + "/")
-                path = base.path + parts.path[len(own.path) :] if below else parts.path
-                parts = parts._replace(scheme=base.scheme, netloc=base.netloc, path=path)
-            if _origin(parts) == _origin(base) and "@" not in parts.netloc:
-                return _checked(urlunsplit(parts))
-        except ValueError:
-            raise RedirectRefused(f"{url} is no address: refused") from None
-        raise RedirectRefused(f"{url} is not on {self.base_url}: refused")
+        return locate(url, self.source.base_url, self.base_url)
 
-    async def _follow(self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]) -> Response:
+    async def _follow(self, url: str, params: Mapping[str, str | int] | None, call: Call) -> Response:
         asked: str | None = None
         for _ in range(_MAX_REDIRECTS + 1):
-            response = await self._once(url, params, headers)
+            response = await self._once(url, params, call)
             if response.action is not Action.REDIRECT:
                 return response
-            here = _address(url, params)
+            here, next_call = as_sent(url, params), call.redirected(response.status)
+            if next_call is not call:
+                asked = ""  # the answer to what was sent lies elsewhere: that is another question
             asked = here.raw_query_string if asked is None else asked
             try:
-                url, params = self._target(str(here), response, asked), None
+                url, params, call = self._target(str(here), response, asked), None, next_call
             except RedirectRefused as error:
                 raise _of(error, response.status, response.headers, response.body) from None
         endless = RedirectRefused(f"more than {_MAX_REDIRECTS} redirects, last to {url}")
@@ -259,22 +325,24 @@ class Client:
         if not target:
             raise RedirectRefused(self._hidden(f"{url}: {response.status} without a Location: refused"))
         try:
-            return _led(asked, url, self.locate(_joined(url, target)))
+            return led(asked, url, self.locate(joined(url, target)))
         except RedirectRefused as error:
             raise RedirectRefused(self._hidden(error.message)) from None
 
-    async def _once(self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]) -> Response:
+    async def _once(self, url: str, params: Mapping[str, str | int] | None, call: Call) -> Response:
         async with self._slots:
             try:
-                answer, body, wait = await self._ask(url, params, headers)
+                answer, body, wait = await self._ask(url, params, call)
             except StaleConnection:
                 # The server had closed a connection that was kept open, just as the request went out: no failure of its.
-                answer, body, wait = await self._ask(url, params, headers)
+                if not call.idempotent:
+                    raise
+                answer, body, wait = await self._ask(url, params, call)
         self.traffic.bytes += len(body)
         return self._judge(url, answer, body, wait)
 
     async def _ask(
-        self, url: str, params: Mapping[str, str | int] | None, headers: dict[str, str]
+        self, url: str, params: Mapping[str, str | int] | None, call: Call
     ) -> tuple[aiohttp.ClientResponse, bytes, timedelta | None]:
         """One request over the wire, once its turn has come: the answer, its body, and the wait that it asks for."""
         limits = self.source.requests
@@ -283,8 +351,16 @@ class Client:
             raise BudgetSpent(f"the budget of {self.budget} requests is spent")
         self.traffic.requests += 1
         try:
-            address, signed = self._signed(_address(url, params), headers)
-            async with self._session.get(address, headers=signed, allow_redirects=False, proxy=self._proxy) as answer:
+            address, signed = self._signed(as_sent(url, params), call.headers)
+            async with self._session.request(
+                call.method,
+                address,
+                headers=signed,
+                data=call.body,
+                allow_redirects=False,
+                proxy=self._proxy,
+                **_unless_usual(call),
+            ) as answer:
                 self._answered = True
                 wait = await self._heed(answer)
                 try:
@@ -295,11 +371,13 @@ class Client:
             raise RedirectRefused(f"{url} is no address that can be asked: refused") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
-                raise Retriable(f"{url}: no complete answer in {limits.timeout * _SLOWEST}") from None
+                whole = limits.timeout.total_seconds() * SLOWEST if call.timeout is None else call.timeout.total
+                within = "time" if whole is None else f"{whole:g} s"
+                raise Broken(f"{url}: no complete answer in {within}", Fault.READ_TIMEOUT) from None
             # What is no answer that can be read is one all the same: the host is there.
             self._answered = self._answered or isinstance(error, aiohttp.ClientResponseError)
-            fault = StaleConnection if isinstance(error, Disconnected) and error.reused else Retriable
-            raise fault(self._hidden(f"{url}: {told(error)}")) from None
+            fault = StaleConnection if isinstance(error, Disconnected) and error.reused else Broken
+            raise fault(self._hidden(f"{url}: {told(error)}"), fault_in(error)) from None
 
     def _signed(self, address: URL, headers: dict[str, str]) -> tuple[URL, dict[str, str]]:
         return (address, headers) if self._credential is None else self._credential.sign(address, headers)
@@ -333,17 +411,16 @@ class Client:
         return wait
 
     def _judge(self, url: str, answer: aiohttp.ClientResponse, body: bytes, wait: timedelta | None) -> Response:
-        action, now = classify(answer.status), self.clock()
-        if action is Action.NOT_MODIFIED:
+        response = Response(
+            answer.status, classify(answer.status), self._clean(answer.headers), body, self.clock(), url
+        )
+        if response.action is Action.NOT_MODIFIED:
             self.traffic.not_modified += 1
-        elif action is Action.FATAL:
-            raise CredentialsRefused(
-                f"{url}: {answer.status} {answer.reason}",
-                remedy="check what `credentials` of the source refers to",
-            )
-        elif action is Action.RETRY:
-            raise Retriable(f"{url}: {answer.status} {answer.reason}", wait=wait)
-        return Response(answer.status, action, self._clean(answer.headers), body, now, url)
+        elif response.action is Action.FATAL:
+            raise KeyRefused(response, answer.reason)
+        elif response.action is Action.RETRY:
+            raise Refused(response, answer.reason, wait)
+        return response
 
 
 def _of(error: Skippable, status: int, headers: Mapping[str, str], body: bytes) -> Skippable:
@@ -352,122 +429,12 @@ def _of(error: Skippable, status: int, headers: Mapping[str, str], body: bytes) 
     return error
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    """The system's certificates, read once: that takes 30 ms."""
-    return ssl.create_default_context()
-
-
-def _session(source: SourceConfig, connections: int, *, secure: bool) -> aiohttp.ClientSession:
-    headers = CIMultiDict({"User-Agent": user_agent(source), "Accept": "application/json"})
-    headers.update(source.headers)
-    limit = source.requests.timeout.total_seconds()
-    return aiohttp.ClientSession(
-        connector=Connector(limit=connections, ssl=_tls() if secure else True, keepalive_timeout=30),
-        headers=headers,
-        timeout=aiohttp.ClientTimeout(total=limit * _SLOWEST, sock_connect=limit, sock_read=limit),
-        # No cookies: an API that sets them must not be able to tell one run's requests from another's.
-        cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=(never_twice,),
-        max_line_size=LONGEST_HEADER,
-        max_field_size=LONGEST_HEADER,
-    )
-
-
-def user_agent(source: SourceConfig) -> str:
-    """Who asks, with an address to complain to, unless the source names itself."""
-    from importlib.metadata import version  # noqa: PLC0415
-
-    return source.user_agent or f"trawl/{version('trawl')} (+https://github.com/trawl-crawler/trawl)"
-
-
-def proxy_for(url: str) -> URL | None:
-    """The proxy that the environment (HTTPS_PROXY, NO_PROXY, ...) names for this address.
-
-    Raises ConfigurationError for one that cannot be used.
-    """
-    parts = urlsplit(url)
-    known = getproxies()
-    named = next((name for name in (parts.scheme, "all") if known.get(name)), "")
-    proxy = known.get(named)
-    if not proxy or proxy_bypass(parts.hostname or ""):
-        return None
-    try:
-        found = URL(proxy if "://" in proxy else f"http://{proxy}")
-        usable = found.scheme in {"http", "https"} and bool(found.host)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigurationError(
-            f"the proxy that {named}_proxy in the environment names is no http(s) address",
-            remedy=f"name an http(s) proxy in {named}_proxy, or {parts.hostname} in no_proxy",
-        )
-    return found
-
-
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port, the scheme's own port said aloud. Raises ValueError for no port at all."""
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def _lifted(parts: SplitResult, origin: SplitResult) -> SplitResult:
-    """The address by https, where the origin is asked by that and the address differs in nothing but the scheme.
-
-    Many an API behind a proxy writes its links so. Nothing is ever lowered to http.
-    """
-    ports = (parts.port or 80, origin.port or 443)
-    same = parts.hostname == origin.hostname and (ports == (80, 443) or ports[0] == ports[1])
-    if (parts.scheme, origin.scheme) != ("http", "https") or not same or "@" in parts.netloc:
-        return parts
-    return parts._replace(scheme="https", netloc=origin.netloc)
-
-
-def _joined(url: str, target: str) -> str:
-    try:
-        return urljoin(url, target)
-    except ValueError:
-        raise RedirectRefused(f"{target} is no address: refused") from None
-
-
-def _led(asked: str, url: str, target: str) -> str:
-    """Where a redirect leads, with the query that was asked for.
-
-    Frameworks that add a slash at the end of a path forget the query: it is sent again. Raises RedirectRefused where the
-    target changes it, or is another path without it: what comes from there is no answer to what was asked.
-    """
-    before, after = urlsplit(url), urlsplit(target)
-    if not asked or _values(asked).items() <= _values(after.query).items():
-        return target
-    if not after.query and before.path.rstrip("/") == after.path.rstrip("/"):
-        return urlunsplit(after._replace(query=asked, fragment=""))
-    raise RedirectRefused(f"{url} leads to {target}, which is not what was asked for ({asked}): refused")
-
-
-def _values(query: str) -> dict[str, list[str]]:
-    return parse_qs(query, keep_blank_values=True)
-
-
-def _checked(url: str) -> str:
-    """The address, unless it has a segment that says `.` in code: on its way it would become another one."""
-    if _DOTS.search(url):
-        raise RedirectRefused(f"{url}: a path cannot hold a record's empty, '.' or '..': refused")
-    if len(url) > _LONGEST:
-        raise RedirectRefused(f"{url[:200]}... is longer than {_LONGEST} characters: refused")
-    return url
-
-
-def _address(url: str, params: Mapping[str, str | int] | None) -> URL:
-    """The address as it goes out: what is encoded well already stays to the letter."""
-    address = URL(url, encoded=_ENCODED.fullmatch(url) is not None)
-    return address.extend_query(params) if params else address
-
-
 async def _read(answer: aiohttp.ClientResponse, limits: Requests) -> bytes:
     """The decompressed body, at most `max_bytes` of it."""
     encoding = answer.headers.get("content-encoding", "").strip().lower()
     declared = answer.headers.get("content-length", "")
     chunks: list[bytes] = []
-    size = int(declared) if declared.isdigit() else 0
+    size = int(declared) if declared.isdigit() and answer.method != "HEAD" else 0
     if size <= limits.max_bytes:
         size = 0
         async for chunk in answer.content.iter_any():
@@ -483,8 +450,11 @@ async def _read(answer: aiohttp.ClientResponse, limits: Requests) -> bytes:
     return body if encoding in DECODED else decoded(body, encoding, limits.max_bytes)
 
 
-def _wait_of(error: Exception) -> bool | float | timedelta:
-    """Whether to try again: the API's own wait, where it named one, takes the place of stamina's back-off."""
-    if not isinstance(error, Retriable):
-        return False
-    return True if error.wait is None else error.wait
+def _unless_usual(call: Call) -> dict[str, Any]:
+    """What only some requests say to aiohttp."""
+    options: dict[str, Any] = {}
+    if call.timeout is not None:
+        options["timeout"] = call.timeout
+    if call.body is not None:
+        options["skip_auto_headers"] = ("Content-Type",)
+    return options

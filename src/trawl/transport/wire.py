@@ -2,6 +2,7 @@
 
 import zlib
 from contextvars import ContextVar
+from enum import StrEnum
 from typing import Any
 from weakref import WeakSet
 
@@ -20,7 +21,24 @@ _LISTS = ("link", "cache-control", "ratelimit")  # of which several lines are on
 _reused: ContextVar[bool] = ContextVar("reused", default=False)
 
 
-class StaleConnection(Retriable):
+class Fault(StrEnum):
+    """Where a request broke: only what never left can have done nothing."""
+
+    CONNECT = "connect"
+    CONNECT_TIMEOUT = "connect timeout"
+    READ_TIMEOUT = "read timeout"
+    PROTOCOL = "protocol"  # cut, or no HTTP that can be read
+
+
+class Broken(Retriable):
+    """No answer came, or not all of it."""
+
+    def __init__(self, message: str, fault: Fault) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class StaleConnection(Broken):
     """The server had closed a connection that was kept open before the request reached it."""
 
 
@@ -55,6 +73,19 @@ async def never_twice(request: aiohttp.ClientRequest, handler: aiohttp.ClientHan
         raise  # not asked again
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise Disconnected("the connection was closed without an answer", reused=_reused.get()) from error
+
+
+def fault_in(error: Exception) -> Fault:
+    """Where aiohttp's error says that a request broke."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return Fault.CONNECT_TIMEOUT
+        case aiohttp.ClientConnectorError():
+            return Fault.CONNECT
+        case TimeoutError():
+            return Fault.READ_TIMEOUT
+        case _:
+            return Fault.PROTOCOL
 
 
 def told(error: Exception) -> str:

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from examples.python_source import Museum, museum
 
 from trawl.cli.app import invoke
 from trawl.sources import Batch, Item, Validators, register, registry
-from trawl.transport import Client, Response
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_a_list_is_tried_by_its_first_batch(capsys: pytest.CaptureFixture[str], 
 def test_items_without_a_key_are_noted_and_the_others_are_tried(capsys: pytest.CaptureFixture[str]) -> None:
     class Odd(Museum):
         async def discover_item_ids(
-            self, endpoint: str, client: Client, known: Validators | None = None
+            self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
         ) -> AsyncIterator[Batch]:
             async for batch in super().discover_item_ids(endpoint, client, known):
                 yield Batch([{}, *batch.items], response=batch.response)
@@ -65,12 +65,12 @@ def test_a_record_is_tried_by_key_or_label(capsys: pytest.CaptureFixture[str], w
 def test_a_fault_of_its_own_code_is_told_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     class Broken(Museum):
         async def discover_item_ids(
-            self, endpoint: str, client: Client, known: Validators | None = None
+            self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
         ) -> AsyncIterator[Batch]:
-            yield Batch(json.loads((await client.get("rooms/entrance")).body)["pictures"])
+            yield Batch((await client.get("rooms/entrance")).json()["pictures"])
 
-        async def fetch_item_details(self, item: Item, client: Client) -> Response:
-            return json.loads((await client.get(f"rooms/{item.key}")).body)["picture"]
+        async def fetch_item_details(self, item: Item, client: httpx.AsyncClient) -> httpx.Response:
+            return (await client.get(f"rooms/{item.key}")).json()["picture"]
 
     register("museum", Broken)
     for words in ((), ("entrance",)):

@@ -1,11 +1,11 @@
 """Sources in Python are crawled by the same engine: what they bring is verified, what they break costs only itself."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.crawling import ask, count
@@ -15,7 +15,6 @@ from trawl.lake import Lake
 from trawl.model.errors import ConfigurationError, CredentialsRefused, Fatal, GuardTripped, Retriable, TornListing
 from trawl.replica import running
 from trawl.sources import Batch, Item, SourceCrawler, Validators, YamlCrawler, with_document
-from trawl.transport import Client, Response
 
 BODIES: dict[str, Any] = {"list": [{"id": 1}, {"id": 2}]} | {f"a/{key}": {"id": key} for key in (1, 2, 3)}
 
@@ -44,7 +43,7 @@ def lists(*batches: Any, then: BaseException | None = None, ended: list[bool] | 
 
     class Lists(Things):
         async def discover_item_ids(
-            self, endpoint: str, client: Client, known: Validators | None = None
+            self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
         ) -> AsyncIterator[Batch]:
             try:
                 for batch in batches:
@@ -154,18 +153,18 @@ def test_a_list_without_records_behind_it_is_kept_item_by_item(tmp_path: Path) -
 # -- records -----------------------------------------------------------------------------------------------
 
 
-def fetches(answer: Callable[[Item, Response], Any]) -> Things:
+def fetches(answer: Callable[[Item, httpx.Response], Any]) -> Things:
     """A source that makes something of its own of every answer."""
 
     class Fetches(Things):
-        async def fetch_item_details(self, item: Item, client: Client) -> Response:
+        async def fetch_item_details(self, item: Item, client: httpx.AsyncClient) -> httpx.Response:
             return answer(item, await super().fetch_item_details(item, client))
 
     return Fetches()
 
 
 def test_a_fault_in_one_record_costs_that_record_only(tmp_path: Path) -> None:
-    def answer(item: Item, response: Response) -> Any:
+    def answer(item: Item, response: httpx.Response) -> Any:
         return {"1": lambda: response, "2": lambda: response.missing, "3": lambda: None}[item.key]()
 
     with serving(BODIES | {"a/": items(1, 2, 3)}) as (url, answers):
@@ -176,8 +175,8 @@ def test_a_fault_in_one_record_costs_that_record_only(tmp_path: Path) -> None:
 
 
 def test_the_reason_of_a_fault_finds_its_line(tmp_path: Path) -> None:
-    def answer(item: Item, response: Response) -> Any:
-        return json.loads(response.body)["name"]
+    def answer(item: Item, response: httpx.Response) -> Any:
+        return response.json()["name"]
 
     bodies = {"a/": items(*range(20))} | {f"a/{key}": {"id": key} for key in range(20)}
     reason = r"own code: KeyError: 'name' \(test_python_sources.py:\d+\)"
@@ -203,10 +202,10 @@ def test_another_format_becomes_a_document_with_its_validators(tmp_path: Path) -
         await send(start)
         await send({"type": "http.response.body", "body": body})
 
-    def answer(item: Item, response: Response) -> Response:
-        if response.status != 200:
+    def answer(item: Item, response: httpx.Response) -> httpx.Response:
+        if response.status_code != 200:
             return response
-        return with_document(response, {"id": 1, "bold": response.body.decode().split("<b>")[1].split("</b>")[0]})
+        return with_document(response, {"id": 1, "bold": response.text.split("<b>")[1].split("</b>")[0]})
 
     with running(api) as url:
         assert count(crawled(tmp_path, url, fetches(answer))) == {"new": 1}
@@ -258,7 +257,7 @@ def test_a_source_is_told_the_validators_of_its_last_whole_list(tmp_path: Path) 
 
     class Told(Things):
         async def discover_item_ids(
-            self, endpoint: str, client: Client, known: Validators | None = None
+            self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
         ) -> AsyncIterator[Batch]:
             told.append(known)
             async for batch in super().discover_item_ids(endpoint, client, known):

@@ -9,7 +9,7 @@ from tests.crawling import contents, run
 from trawl.cli.app import invoke
 from trawl.model.errors import ConfigurationError, Skippable, TornListing
 from trawl.sources import Item, PokeApiCrawler, Validators, YamlCrawler, parse_source, registry
-from trawl.transport import Client
+from trawl.transport import http_client
 
 MEMBERS = {
     "source_name",
@@ -43,27 +43,27 @@ def test_pokeapi_answers_by_its_description() -> None:
 
 async def test_lists_and_records_can_be_had_outside_of_a_run(world: World) -> None:
     crawler = PokeApiCrawler()
-    async with Client.for_source(crawler.config_block, base_url=world.url, rate="unlimited") as client:
+    async with http_client(crawler.config_block, base_url=world.url, rate="unlimited") as client:
         batches = [batch async for batch in crawler.discover_item_ids("pokemon", client)]
         assert sum(len(batch.items) for batch in batches) == batches[0].count
         assert batches[0].response is not None
         known = Validators(batches[0].response.headers["etag"])
         again = [batch async for batch in crawler.discover_item_ids("pokemon", client, known)]
-        assert [(batch.items, batch.response and batch.response.status) for batch in again] == [([], 304)]
+        assert [(batch.items, batch.response and batch.response.status_code) for batch in again] == [([], 304)]
         for summary in batches[0].items[:3]:
             key = crawler.get_item_unique_id_from_summary_data("pokemon", summary)
             by_key = await crawler.fetch_item_details(Item("pokemon", key), client)
             by_url = await crawler.fetch_item_details(Item("pokemon", key, path=summary["url"]), client)
-            assert (by_key.status, by_key.body) == (200, by_url.body)
+            assert (by_key.status_code, by_key.content) == (200, by_url.content)
             held = Item("pokemon", key, etag=by_key.headers["etag"])
-            assert (await crawler.fetch_item_details(held, client)).status == 304
-        assert (await crawler.fetch_item_details(Item("pokemon", "999999"), client)).status == 404
+            assert (await crawler.fetch_item_details(held, client)).status_code == 304
+        assert (await crawler.fetch_item_details(Item("pokemon", "999999"), client)).status_code == 404
         assert [batch.items async for batch in crawler.discover_item_ids("stat", client)] != []
 
 
 async def test_what_only_a_run_can_tell_is_refused_with_its_reason(world: World) -> None:
     crawler = PokeApiCrawler()
-    async with Client.for_source(crawler.config_block, base_url=world.url, rate="unlimited") as client:
+    async with http_client(crawler.config_block, base_url=world.url, rate="unlimited") as client:
         with pytest.raises(Skippable, match="told by its list or its parent only"):
             await crawler.fetch_item_details(Item("pokemon-encounters", "25"), client)
         with pytest.raises(ConfigurationError, match="follows its parent's records"):

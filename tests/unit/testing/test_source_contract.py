@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from examples.python_source import Museum, museum
 
@@ -14,7 +15,6 @@ from trawl.model.errors import Retriable
 from trawl.replica import GeneratedCatalogue, ReplicaApp, running
 from trawl.sources import Batch, Item, PokeApiCrawler, Validators, with_document
 from trawl.testing import SourceContract
-from trawl.transport import Client, Response
 
 
 @contextmanager
@@ -74,7 +74,7 @@ class Twice(Museum):
     """Does not notice that it has been in a room before."""
 
     async def discover_item_ids(
-        self, endpoint: str, client: Client, known: Validators | None = None
+        self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
     ) -> AsyncIterator[Batch]:
         for _ in range(2):
             async for batch in super().discover_item_ids(endpoint, client, known):
@@ -85,7 +85,7 @@ class Swallows(Museum):
     """Takes what it could get for the whole."""
 
     async def discover_item_ids(
-        self, endpoint: str, client: Client, known: Validators | None = None
+        self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
     ) -> AsyncIterator[Batch]:
         yield Batch([{"number": "1862.4", "title": "x"}, {"number": "lost", "title": "y"}])
 
@@ -95,7 +95,7 @@ class Restless(Museum):
 
     _counter = itertools.count()
 
-    async def fetch_item_details(self, item: Item, client: Client) -> Response:
+    async def fetch_item_details(self, item: Item, client: httpx.AsyncClient) -> httpx.Response:
         response = await super().fetch_item_details(Item(item.endpoint, item.key), client)
         card = {"title": "t", "artist": "a", "year": 1, "read": next(self._counter)}
         return with_document(response, card)
@@ -119,7 +119,7 @@ class Deaf(Museum):
     """Cannot list at all."""
 
     async def discover_item_ids(
-        self, endpoint: str, client: Client, known: Validators | None = None
+        self, endpoint: str, client: httpx.AsyncClient, known: Validators | None = None
     ) -> AsyncIterator[Batch]:
         raise Retriable("no answer")
         yield Batch([])

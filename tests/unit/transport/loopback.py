@@ -22,6 +22,8 @@ class Asked:
     target: str
     headers: dict[str, str]
     number: int
+    method: str = "GET"
+    body: bytes = b""
 
     @property
     def path(self) -> str:
@@ -44,7 +46,9 @@ class Server:
         try:
             lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-            self.asked.append(Asked(lines[0].split(" ")[1], headers, len(self.asked)))
+            method, target, _ = lines[0].split(" ")
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            self.asked.append(Asked(target, headers, len(self.asked), method, body))
             self.at.append(asyncio.get_running_loop().time())
             writer.write(self.answer(self.asked[-1]))
             await writer.drain()
@@ -75,6 +79,12 @@ async def serving(answer: Answer | bytes):
     finally:
         listening.close()
         await listening.wait_closed()
+
+
+def settings(**more: Any) -> SourceConfig:
+    """A source at a public address, which each test moves to its own server."""
+    fields = {"name": "api", "base_url": "https://api.example.com/v1", "endpoints": {"a": {}}}
+    return SourceConfig.model_validate(fields | more)
 
 
 def now() -> datetime:

@@ -24,7 +24,7 @@ from trawl.model.errors import (
     Unreachable,
 )
 from trawl.model.keys import fill
-from trawl.transport.client import proxy_for
+from trawl.transport.session import proxy_for
 
 # -- answers -----------------------------------------------------------------------------------------------
 

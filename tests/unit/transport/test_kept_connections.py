@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import httpx
 import pytest
 from loopback import client_of, reply
 
@@ -99,3 +100,12 @@ async def test_whoever_loses_the_race_and_then_is_not_answered_has_failed_once()
         with pytest.raises(Retriable, match="closed without an answer"):
             await client.get("x")
         assert len(server.at) == 3
+
+
+async def test_what_may_have_been_done_is_not_sent_a_second_time() -> None:
+    async with closing() as (client, server):
+        await client.http.get("x")
+        with pytest.raises(httpx.RemoteProtocolError, match="closed without an answer"):
+            await client.http.post("x")
+        assert len(server.at) == 2
+        assert (await client.http.put("x")).json() == {"a": 1}

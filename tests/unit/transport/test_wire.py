@@ -8,7 +8,7 @@ from loopback import asking, reply
 
 from trawl.model.classify import wait_asked
 from trawl.model.errors import BrokenBody, ConfigurationError, Retriable
-from trawl.transport.client import proxy_for
+from trawl.transport.session import proxy_for
 
 NOW = datetime(2026, 8, 3, 12, tzinfo=UTC)
 

@@ -1,17 +1,17 @@
 """One request at a time, written down with what a crawl would make of the answer."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
+from functools import partial
 
 from trawl.crawl.faults import fault_of
 from trawl.model.classify import Action
 from trawl.model.config import EndpointConfig, SourceConfig, VersionToken
 from trawl.model.documents import html_page, read_json
 from trawl.model.errors import BrokenBody, Retriable, Skippable, TrawlError
-from trawl.sources import SourceCrawler, YamlCrawler
+from trawl.sources import Asking, SourceCrawler, is_own
 from trawl.transport import Client, Response
 
 from .facts import Asked, Probe, Problem
@@ -61,36 +61,26 @@ class Asker:
         try:
             response = await self.client.get(url, params=params or None)
         except (Retriable, Skippable) as error:
-            seconds = time.perf_counter() - began
-            wait = getattr(error, "wait", None)
-            meaning = _MEANINGS[Action.RETRY] if isinstance(error, Retriable) else "a crawl sets the record aside"
-            asked = (
-                f"; it asks to be left alone for {wait.total_seconds():.0f} s" if isinstance(wait, timedelta) else ""
-            )
-            self.found.requests.append(
-                Asked(shown, why, None, Action.RETRY, f"{error.message}: {meaning}{asked}", seconds)
-            )
-            self.problem(
-                error.message, "try again later; `requests` of the source says how often and how long a crawl asks"
-            )
+            self._broken(shown, error, time.perf_counter() - began, why)
             return None
-        seconds = time.perf_counter() - began
-        headers = {
-            name: response.headers[name] for name in _names(self.source.version_token) if name in response.headers
-        }
-        self.found.requests.append(
-            Asked(
-                shown,
-                why,
-                response.status,
-                response.action,
-                _MEANINGS[response.action],
-                seconds,
-                len(response.body),
-                headers,
-            )
-        )
+        self._answered(shown, response, time.perf_counter() - began, why)
         return response
+
+    def _broken(self, shown: str, error: TrawlError, seconds: float, why: str) -> None:
+        wait = getattr(error, "wait", None)
+        meaning = _MEANINGS[Action.RETRY] if isinstance(error, Retriable) else "a crawl sets the record aside"
+        asked = f"; it asks to be left alone for {wait.total_seconds():.0f} s" if isinstance(wait, timedelta) else ""
+        self.found.requests.append(Asked(shown, why, None, Action.RETRY, f"{error.message}: {meaning}{asked}", seconds))
+        self.problem(
+            error.message, "try again later; `requests` of the source says how often and how long a crawl asks"
+        )
+
+    def _answered(self, shown: str, response: Response, seconds: float, why: str) -> None:
+        names = _names(self.source.version_token)
+        headers = {name: response.headers[name] for name in names if name in response.headers}
+        meaning = _MEANINGS.get(response.action, "a crawl ends")
+        size = len(response.body)
+        self.found.requests.append(Asked(shown, why, response.status, response.action, meaning, seconds, size, headers))
 
     def usable(self, response: Response, setting: str) -> bool:
         if response.action is Action.GONE:
@@ -109,18 +99,18 @@ class Asker:
 
     def own(self, member: str) -> bool:
         """Whether the source does this in Python of its own."""
-        return getattr(type(self.crawler), member) is not getattr(YamlCrawler, member)
+        return is_own(self.crawler, member)
 
-    def watched(self, why: str) -> Client:
-        """The client, for the source's own code: what it asks is written down."""
+    def through(self, why: str) -> Asking:
+        """The source's own code, asked as in a crawl: what it asks is written down."""
+        from .watching import watched  # noqa: PLC0415  httpx takes 0.1 s to load
 
-        async def get(url: str, *, params: Mapping[str, str | int] | None = None, **_: Any) -> Response:
-            response = await self.ask(url, params or {}, why)
-            if response is None:
-                raise Retriable(self.found.problems[-1].message)
-            return response
-
-        return cast("Client", _Watched(self.client, get))
+        why = f"{self.origin}{why}"
+        return Asking(
+            self.crawler,
+            self.client,
+            watched(self.client, partial(self._answered, why=why), partial(self._broken, why=why)),
+        )
 
     def fault(self, error: Exception) -> None:
         """What the source's own code raised: fatal errors end the try, the others are its answer."""
@@ -134,17 +124,6 @@ class Asker:
 
     def problem(self, message: str, remedy: str) -> None:
         self.found.problems.append(Problem(message, remedy))
-
-
-@dataclass(frozen=True, slots=True)
-class _Watched:
-    """A client with another `get`."""
-
-    client: Client
-    get: Callable[..., Awaitable[Response]]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.client, name)
 
 
 def _no_json(response: Response) -> str | None:

@@ -24,7 +24,7 @@ from trawl.model.health import Health, Level
 from trawl.sources import SourceCrawler, as_crawler
 from trawl.transport import Client, Clock, CoolDown, Response, base_url_of, utc_now
 from trawl.transport.auth import SecretLoader
-from trawl.transport.client import proxy_for
+from trawl.transport.session import proxy_for
 
 from .asking import Asker
 from .facts import Probe

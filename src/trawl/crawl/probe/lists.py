@@ -9,6 +9,7 @@ from trawl.model.describe import fields_text
 from trawl.model.documents import read_json
 from trawl.model.errors import BrokenBody, ConfigurationError, TornListing
 from trawl.model.pagination import Walk, first_page, read_page
+from trawl.sources import answer_in
 
 from .asking import Asker
 from .facts import ListFacts
@@ -60,14 +61,15 @@ async def _list_in_python(work: Asker) -> list[tuple[str, str | None, Any]] | No
     """The first batch of a list that the source finds in its own way."""
     name = work.found.endpoint
     columns = Columns(work.source, name, partial(work.crawler.get_item_unique_id_from_summary_data, name))
-    client = work.watched(f"asked by {type(work.crawler).__name__}.discover_item_ids")
+    asking = work.through(f"asked by {type(work.crawler).__name__}.discover_item_ids")
     try:
-        async with closing(work.crawler.discover_item_ids(name, client)) as batches:
+        async with closing(asking.batches(name)) as batches:
             batch = await anext(batches, None)
         if batch is None:
             work.problem("no page came at all", "an empty list is one page without items: yield `Batch([])`")
             return None
-        if batch.response is not None and not work.usable(batch.response, "discover_item_ids"):
+        answer = await answer_in(batch, work.client.clock())
+        if answer is not None and not work.usable(answer, "discover_item_ids"):
             return None
         items = _with_keys(work, columns, batch.items)
     except Exception as error:  # noqa: BLE001  a source's own code may raise anything

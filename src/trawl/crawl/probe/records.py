@@ -88,7 +88,7 @@ async def _fetch(work: Asker, prior: Prior, path: str, why: str) -> Response | N
         return await work.ask(path, dict(work.config.detail.params), why)
     try:
         item = Item(work.found.endpoint, prior.key, prior.label, path)
-        return await work.crawler.fetch_item_details(item, work.watched(why))
+        return await work.through(why).fetch(item)
     except Exception as error:  # noqa: BLE001  a source's own code may raise anything
         work.fault(error)
         return None
