@@ -13,10 +13,12 @@ submitted or mapped runs in an event loop of its own, where a client of another 
 """
 
 import hashlib
+import json
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
+import httpx
 from prefect import Task, task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
@@ -24,9 +26,11 @@ from prefect.tasks import exponential_backoff
 
 from trawl.model.documents import read_json
 from trawl.model.errors import ConfigurationError, Retriable, Skippable
+from trawl.model.keys import scalar
 from trawl.sources import Item, SourceCrawler
 from trawl.sources.configured import came
-from trawl.transport import Client, base_url_of
+from trawl.transport import base_url_of
+from trawl.transport.answers import response_of
 
 __all__ = ["MOST", "discover_all_item_ids_for_source", "fetch_and_save_item_details_for_source", "lasting"]
 
@@ -65,7 +69,7 @@ def _key(crawler: SourceCrawler, path: str) -> str:
     result_serializer="json",
 )
 async def discover_all_item_ids_for_source(
-    crawler: SourceCrawler, endpoint: str, client: Client, max_items: int = MOST
+    crawler: SourceCrawler, endpoint: str, client: httpx.AsyncClient, max_items: int = MOST
 ) -> list[dict[str, str]]:
     """The first `max_items` (1 to 25) of an endpoint's list, in the API's order: `key`, and `label` where there is one.
 
@@ -81,12 +85,12 @@ async def discover_all_item_ids_for_source(
     found: list[dict[str, str]] = []
     async with aclosing(crawler.discover_item_ids(endpoint, client)) as batches:  # type: ignore[type-var]
         async for batch in batches:
-            if not batch.items and batch.response is not None and batch.response.status != 200:
-                raise Skippable(f"{crawler.source_name} {endpoint}: {came(batch.response)}")
+            if not batch.items and isinstance(batch.response, httpx.Response) and batch.response.status_code != 200:
+                raise Skippable(f"{crawler.source_name} {endpoint}: {came(await response_of(batch.response))}")
             for item in batch.items:
-                told = item.get(label) if isinstance(item, dict) and isinstance(label, str) else None
+                told = scalar(item, label) if label else None
                 key = crawler.get_item_unique_id_from_summary_data(endpoint, item)
-                found.append({"key": key} | ({"label": str(told)} if told is not None else {}))
+                found.append({"key": key} | ({"label": told} if told else {}))
             if len(found) >= max_items:
                 break
     return found[:max_items]
@@ -102,7 +106,7 @@ async def discover_all_item_ids_for_source(
     result_serializer="json",
 )
 async def fetch_and_save_item_details_for_source(
-    crawler: SourceCrawler, endpoint: str, key: str, client: Client, label: str | None = None
+    crawler: SourceCrawler, endpoint: str, key: str, client: httpx.AsyncClient, label: str | None = None
 ) -> Any:
     """One record, as parsed JSON; saved as the task's result, at `<source>/<address>/<endpoint>/<key>.json`.
 
@@ -113,10 +117,10 @@ async def fetch_and_save_item_details_for_source(
     failed in a way that passes.
     """
     _endpoint(crawler, endpoint)
-    response = await crawler.fetch_item_details(Item(endpoint, key, label), client)
+    response = await response_of(await crawler.fetch_item_details(Item(endpoint, key, label), client))
     if response.status != 200:
         raise Skippable(f"{crawler.source_name} {endpoint} {key}: {came(response)}")
-    return read_json(response.body, response.headers.get("content-type", "")).value
+    return json.loads(read_json(response.body, response.headers.get("content-type", "")).text)
 
 
 def lasting(of: Task[..., Any], crawler: SourceCrawler, endpoint: str, *, force: bool = False) -> Task[..., Any]:
