@@ -33,6 +33,7 @@ from prefect.client.schemas.objects import Flow, FlowRun, State
 from prefect.events import emit_event
 from prefect.futures import PrefectFuture, as_completed
 from prefect.input import RunInput, receive_input
+from prefect.logging.loggers import flow_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
@@ -68,29 +69,29 @@ class ApprovalInput(RunInput):
 # -- hooks: called at a change of state; what they raise is logged, and does not change the run ----------------
 
 
-def say_running(_flow: Flow, run: FlowRun, _state: State) -> None:
+def say_running(flow: Flow, run: FlowRun, state: State) -> None:
     """At the beginning, and again at each retry."""
-    print(f"{run.name} runs, for the {run.run_count}. time")
+    flow_run_logger(run, flow).info("%s runs", run.name)
 
 
-def say_completed(_flow: Flow, run: FlowRun, state: State) -> None:
+def say_completed(flow: Flow, run: FlowRun, state: State) -> None:
     """At a good end."""
-    print(f"{run.name}: {state.message or state.name}")
+    flow_run_logger(run, flow).info("%s has come to its end: %s", run.name, state.message or state.name)
 
 
-async def notify_failure(_flow: Flow, run: FlowRun, state: State) -> None:
-    """At a failure or crash: tell people, if anybody has said where."""
+async def notify_failure(flow: Flow, run: FlowRun, state: State) -> None:
+    """At a failure or a crash: tell people, if anybody has said where."""
     try:
         slack = await SlackWebhook.aload(ALERTS)
     except ValueError:
-        print(f"{run.name} is {state.name}: {state.message}. Nobody is told: there is no block slack-webhook/{ALERTS}")
+        flow_run_logger(run, flow).warning("nobody is told of this: there is no block slack-webhook/%s", ALERTS)
         return
     await slack.notify(f"{state.message}", subject=f"{run.name} is {state.name}")
 
 
-def say_cancelled(_flow: Flow, run: FlowRun, _state: State) -> None:
+def say_cancelled(flow: Flow, run: FlowRun, state: State) -> None:
     """When somebody has cancelled the run."""
-    print(f"{run.name} was cancelled; records that are saved stay saved")
+    flow_run_logger(run, flow).warning("%s was cancelled; what is saved stays saved", run.name)
 
 
 # -- tasks ----------------------------------------------------------------------------------------------------
