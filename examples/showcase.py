@@ -29,6 +29,7 @@ from prefect.artifacts import (
     aupdate_progress_artifact,
 )
 from prefect.blocks.notifications import SlackWebhook
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import Flow, FlowRun, State
 from prefect.events import emit_event
 from prefect.futures import PrefectFuture, as_completed
@@ -97,7 +98,7 @@ def say_cancelled(flow: Flow, run: FlowRun, state: State) -> None:
 # -- tasks ----------------------------------------------------------------------------------------------------
 
 
-@task(task_run_name="species.{name}", retries=2, retry_delay_seconds=2, persist_result=False)
+@task(task_run_name="species.{name}", retries=2, retry_delay_seconds=2, cache_policy=NO_CACHE)
 async def fetch_species(name: str, url: str, client: httpx.AsyncClient) -> dict[str, Any]:
     """A species by the address that the Pokémon names. The client moves it to where this process asks."""
     return (await client.get(url)).raise_for_status().json()
