@@ -68,7 +68,7 @@ def side_by_side(numbers: list[int]) -> dict[str, Any]:
     futures = steps.map(numbers, unmapped(1_000))
     # A dependent task does not run if what it waits for has failed (`NotReady`), unless failures are allowed:
     # then it gets the exception in place of the value.
-    most = longest.submit(allow_failure(futures))
+    most = longest.submit([allow_failure(future) for future in futures])
     last = say.submit("done", wait_for=[most])  # an order without a value that is handed on
 
     name_of = {future.task_run_id: number for future, number in zip(futures, numbers, strict=True)}

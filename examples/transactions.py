@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import INPUTS, TASK_SOURCE
-from prefect.locking.filesystem import FileSystemLockManager
-from prefect.settings import PREFECT_HOME
+from prefect.locking.memory import MemoryLockManager
 from prefect.transactions import IsolationLevel, Transaction, transaction
 
-LOCKS = FileSystemLockManager(PREFECT_HOME.value() / "locks")
-"""Locks that hold for all processes of this machine. (Those of several machines: prefect-redis.)"""
+LOCKS = MemoryLockManager()
+"""Locks that hold in this process. Several machines share those of prefect-redis. (`FileSystemLockManager` is for several
+processes of one machine; in Prefect 3.8.8 two that ask at the same instant may read a lock half written.)"""
 
 
 @task

@@ -1,9 +1,7 @@
 """The showcase, end to end on a real server of the tests' own, against the examples' few records."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +9,13 @@ from prefect import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import Artifact, State
 from prefect.events import Event
-from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 from prefect.utilities.callables import parameter_schema
 from prefect.variables import Variable
 from showcase import showcase
 
 import trawl
 from trawl.orchestration.tasks import MOST
-from trawl.replica import Catalogue, FolderCatalogue, ReplicaApp, running
+from trawl.replica import Catalogue, ReplicaApp
 
 pytestmark = [
     pytest.mark.xdist_group("prefect"),
@@ -26,15 +23,6 @@ pytestmark = [
     # Prefect's own: its client of events leaves its connection to the end of the process.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-DATA = Path(__file__).parents[2] / "examples" / "data"
-
-
-@pytest.fixture
-def replica(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplicaApp]:
-    app = ReplicaApp(FolderCatalogue(DATA))
-    with running(app) as url, temporary_settings({PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results"}):
-        monkeypatch.setenv("TRAWL_SOURCE_POKEAPI_BASE_URL", url)
-        yield app
 
 
 def run(**parameters: Any) -> State[Any]:
