@@ -40,7 +40,7 @@ lint: setup ## Check style, types and the direction of imports
 lint-workflows: $(LINT)/.ready ## Check the workflows and the shell scripts (actionlint, zizmor, shellcheck)
 	PATH="$(CURDIR)/$(LINT)/bin:$$PATH" $(if $(shell command -v actionlint),actionlint,$(ACTIONLINT))
 	$(LINT)/bin/zizmor --offline --quiet --pedantic .github
-	$(LINT)/bin/shellcheck .ci/run scripts/deploy
+	$(LINT)/bin/shellcheck .ci/run .ci/with-s3 scripts/deploy
 
 $(LINT)/.ready: requirements/lint.txt
 	@command -v actionlint >/dev/null || command -v go >/dev/null || { echo "actionlint is needed, or Go to run it with: https://github.com/rhysd/actionlint" >&2; exit 1; }

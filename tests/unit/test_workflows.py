@@ -27,7 +27,7 @@ def make_targets() -> set[str]:
 
 def made(run: str) -> list[str]:
     """The Make targets that a step calls."""
-    calls = re.findall(r"(?:^|[;&|(]\s*)make((?:\s+--?[a-z-]+)*(?:\s+[a-z0-9-]+)+)", run, re.MULTILINE)
+    calls = re.findall(r"(?:^|[;&|(]\s*|^\.ci/with-s3 )make((?:\s+--?[a-z-]+)*(?:\s+[a-z0-9-]+)+)", run, re.MULTILINE)
     return [word for call in calls for word in call.split() if not word.startswith("-")]
 
 
@@ -107,7 +107,7 @@ def test_no_checkout_leaves_its_credentials():
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-@pytest.mark.parametrize("job", ["test", "cluster"])
+@pytest.mark.parametrize("job", ["test", "server", "cluster"])
 def test_what_a_failed_job_leaves_is_kept(job):
     kept = [s for s in WORKFLOWS["ci"]["jobs"][job]["steps"] if "upload-artifact" in s.get("uses", "")]
     assert kept
