@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+LINT   := .venv-lint
+ACTIONLINT := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # -- development -------------------------------------------------------------
-.PHONY: setup demo test test-server lint format bench lock clean
+.PHONY: setup demo test test-server lint lint-workflows chart format bench lock clean
 setup: $(VENV)/.ready ## Make .venv with everything, from the hash-locked requirements
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
@@ -35,6 +37,22 @@ lint: setup ## Check style, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+lint-workflows: $(LINT)/.ready ## Check the workflows and the shell scripts (actionlint, zizmor, shellcheck)
+	PATH="$(CURDIR)/$(LINT)/bin:$$PATH" $(if $(shell command -v actionlint),actionlint,$(ACTIONLINT))
+	$(LINT)/bin/zizmor --offline --quiet --pedantic .github
+	$(LINT)/bin/shellcheck .ci/run .ci/with-s3 scripts/deploy
+
+$(LINT)/.ready: requirements/lint.txt
+	@command -v actionlint >/dev/null || command -v go >/dev/null || { echo "actionlint is needed, or Go to run it with: https://github.com/rhysd/actionlint" >&2; exit 1; }
+	$(PYTHON) -m venv $(LINT)
+	$(LINT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/lint.txt
+	@touch $@
+
+chart: setup need-helm ## Check the chart with the Helm that is installed
+	helm lint --strict helm/trawl
+	helm lint --strict helm/trawl --values k8s/values-kind.yaml
+	$(BIN)/pytest tests/chart
+
 format: setup ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
@@ -47,10 +65,13 @@ lock: ## Renew requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra prefect -c requirements/runtime.txt -o requirements/prefect.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra prefect --extra dask --group dev -c requirements/prefect.txt -o requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group bench -c requirements/runtime.txt -o requirements/bench.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group lint -o requirements/lint.txt
 
 clean: ## Remove what the targets above made
-	rm -rf $(VENV) .venv-bench .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
+	rm -rf $(VENV) .venv-bench $(LINT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- a local cluster ---------------------------------------------------------
 include cluster.mk
+# -- your own cluster, and what is published ---------------------------------
+include deploy.mk

@@ -20,7 +20,7 @@ chart_args = --namespace $(NAMESPACE) --values k8s/values-kind.yaml \
   $(if $(filter-out $(REPLICA_URL),$(POKEAPI_URL)),--set-string sources.pokeapi.rate=) $(HELM_ARGS)
 say = @printf '\033[1m==> %s\033[0m\n'
 
-.PHONY: up down ui image load e2e kind-cluster need-%
+.PHONY: up down ui image load e2e report kind-cluster need-%
 up: kind-cluster load ## Run all of it in kind: cluster, image, replica of PokeAPI, chart
 	$(say) "replica of PokeAPI"
 	@$(KUBECTL) apply -f k8s/namespace.yaml
@@ -84,6 +84,13 @@ kind-cluster: need-docker need-kind need-helm need-kubectl
 
 e2e: setup need-kubectl ## Test the installation that `make up` made
 	$(BIN)/pytest tests/e2e
+
+report: need-kind need-kubectl ## Gather what the cluster says about itself in build/report
+	@mkdir -p build/report
+	-@$(KUBECTL) get pods,jobs,pvc --all-namespaces --output wide >build/report/objects.txt 2>&1
+	-@$(KUBECTL) get events --all-namespaces --sort-by .lastTimestamp >build/report/events.txt 2>&1
+	-@$(KUBECTL) --namespace $(NAMESPACE) describe pods >build/report/pods.txt 2>&1
+	-@kind export logs build/report/logs --name $(CLUSTER)
 
 need-docker:
 	@command -v docker >/dev/null || { echo "Docker is needed and not installed: https://docs.docker.com/get-docker/" >&2; exit 1; }
