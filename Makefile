@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # -- development -------------------------------------------------------------
-.PHONY: setup demo test lint format bench lock clean
+.PHONY: setup demo test test-server lint format bench lock clean
 setup: $(VENV)/.ready ## Make .venv with everything, from the hash-locked requirements
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
@@ -25,6 +25,9 @@ demo: setup ## Crawl a stand-in of PokeAPI, let a day pass, and see what changed
 
 test: setup ## Run the tests: fast, offline, deterministic
 	$(BIN)/pytest --numprocesses auto --dist loadgroup
+
+test-server: setup ## Run the tests against a real Prefect server and worker: some minutes, offline
+	$(BIN)/pytest tests/server
 
 lint: setup ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -178,11 +178,12 @@ def test_set_up_understands_what_it_is_told(chart, monkeypatch):
     told = Settings.model_validate(setup_config(chart('sources={"mine":{"baseUrl":"http://mine.example"}}')))
     assert told.buckets == ("trawl-lake", "minio-crawler-results")
     assert set(told.sources) == {"pokeapi", "mine"}
+    assert told.results is not None
+    assert told.results.bucket == "minio-crawler-results"
+    names = ("discover", "refresh", "maintain", "decide")
     assert [d.name for d in deployments_of(told.sources.items())] == [
-        "discover-mine",
-        "refresh-mine",
-        "discover-pokeapi",
-        "refresh-pokeapi",
+        *(f"{name}-{source}" for source in ("mine", "pokeapi") for name in names),
+        "crawl-shard",
     ]
 
 

@@ -4,20 +4,31 @@ from pathlib import Path
 
 import yaml
 
-from trawl.orchestration.deployments import SourceSettings, deployments_of
+from trawl.orchestration.deployments import RUN_ENV, SourceSettings, deployments_of
 
 FILE = Path(__file__).parents[2] / "prefect.yaml"
 
 
 def test_both_make_the_same_deployments():
-    written = yaml.safe_load(FILE.read_text())["deployments"]
+    written = {entry["name"]: entry for entry in yaml.safe_load(FILE.read_text())["deployments"]}
     made = deployments_of([("pokeapi", SourceSettings())])
-    assert [entry["name"] for entry in written] == [deployment.name for deployment in made]
-    for entry, deployment in zip(written, made, strict=True):
+    assert list(written)[: len(made)] == [deployment.name for deployment in made]
+    for deployment in made:
+        entry = written[deployment.name]
         assert entry["entrypoint"] == deployment.entrypoint
         assert entry["description"] == deployment.description
-        assert entry["parameters"] == deployment.parameters
+        assert entry.get("parameters", {}) == deployment.parameters
         assert entry["tags"] == deployment.tags
-        assert entry["concurrency_limit"] == {"limit": 1, "collision_strategy": deployment.collision}
-        assert entry["schedules"] == [{"slug": deployment.slug, **deployment.schedule.model_dump()}]
+        limit = {"limit": deployment.concurrency, "collision_strategy": deployment.collision}
+        assert entry.get("concurrency_limit") == (limit if deployment.concurrency else None)
+        schedules = {slug: (one.cron, one.timezone) for slug, one in deployment.schedules.items()}
+        assert {one["slug"]: (one["cron"], one["timezone"]) for one in entry["schedules"]} == schedules
         assert entry["work_pool"]["name"] == "trawl"
+        assert entry["work_pool"]["work_queue_name"] == deployment.queue
+        assert entry["work_pool"]["job_variables"] == {**deployment.job_variables, "env": RUN_ENV}
+
+
+def test_the_others_are_not_taken_for_set_ups():
+    own = {deployment.name for deployment in deployments_of([("pokeapi", SourceSettings())])}
+    others = [entry for entry in yaml.safe_load(FILE.read_text())["deployments"] if entry["name"] not in own]
+    assert not [entry["name"] for entry in others if "managed-by:trawl" in entry.get("tags", [])]

@@ -98,5 +98,8 @@ class Prefect:
         return run
 
     def logs(self, run_id: str) -> str:
-        body = {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
+        """What a run and its subflows have said."""
+        inner = self.post("/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}})
+        ids = [run_id, *(run["id"] for run in inner)]
+        body = {"logs": {"flow_run_id": {"any_": ids}}, "sort": "TIMESTAMP_ASC"}
         return "\n".join(line["message"] for line in self.post("/logs/filter", body))

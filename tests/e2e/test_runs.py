@@ -28,10 +28,13 @@ def test_a_triggered_run_completes_as_a_job(prefect, refreshed):
 
 
 def test_a_run_shows_its_report(prefect, refreshed):
-    body = {"artifacts": {"flow_run_id": {"any_": [refreshed["id"]]}}}
-    [artifact] = prefect.post("/artifacts/filter", body)
-    assert artifact["key"] == "refresh-pokeapi"
-    assert "| pokemon |" in artifact["data"]
+    [inner] = prefect.post("/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [refreshed["id"]]}}})
+    assert inner["name"] == "refresh.pokeapi"
+    artifacts = prefect.post("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [inner["id"]]}}})
+    shown = {artifact["key"]: artifact["data"] for artifact in artifacts}
+    assert "**pokeapi: done**" in shown["refresh-pokeapi"]
+    assert '"endpoint": "pokemon"' in shown["endpoints-pokeapi"]
+    assert shown.keys() >= {"changes-pokeapi", "runs-pokeapi", "progress-pokeapi"}
 
 
 @pytest.mark.usefixtures("refreshed")
@@ -60,6 +63,32 @@ def test_a_second_run_has_nothing_to_do(prefect, query):
     run = prefect.wait(prefect.start("refresh/refresh-pokeapi"))
     assert run["state_type"] == "COMPLETED", prefect.logs(run["id"])
     assert query("SELECT count(*) AS n FROM pokeapi.versions") == before
+
+
+RATE = 50
+
+
+@pytest.mark.usefixtures("refreshed")
+def test_over_three_pods_a_lost_one_costs_only_its_own_shards_and_the_rate_is_kept(prefect, query):
+    records = "SELECT endpoint, key, payload FROM pokeapi.records ORDER BY ALL"
+    before, began = query(records), time.time()
+    run_id = prefect.start("refresh/refresh-pokeapi", force=True, pods=3, rate=RATE)
+
+    def pods():
+        body = {"flow_runs": {"tags": {"all_": [f"pods-of:{run_id}"]}}}
+        return prefect.post("/flow_runs/filter", body)
+
+    while not (running := [pod for pod in pods() if pod["state_type"] == "RUNNING"]):
+        assert time.time() - began < 120, prefect.logs(run_id)
+        time.sleep(0.5)
+    kubectl("delete", "pod", "-l", f"prefect.io/flow-run-id={running[0]['id']}", "--grace-period=0", "--force")
+    run = prefect.wait(run_id, timeout=400)
+    assert run["state_type"] == "COMPLETED", prefect.logs(run_id)
+    assert query(records) == before
+    [report] = query("SELECT requests, duration_s FROM pokeapi.runs ORDER BY started_at DESC LIMIT 1")
+    assert report["requests"] >= len(before)
+    assert report["requests"] / report["duration_s"] <= RATE
+    assert len(pods()) >= 4 or "AwaitingRetry" in str(pods())  # the lost one's shards, once more
 
 
 def test_a_scheduled_run_completes_as_a_job(prefect):

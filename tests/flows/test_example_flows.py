@@ -24,7 +24,6 @@ import step4
 import transactions
 import trigger
 import variables
-
 from prefect import flow, get_client, get_run_logger, tags
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterFlowRunId
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
@@ -99,9 +98,7 @@ def test_subflows_are_runs_of_their_own() -> None:
     assert state.result() == ["bulbasaur is 0.7 m tall", "eevee is 0.3 m tall"]
     assert len(tasks_of(state, 2)) == 2  # each subflow, as the parent sees it
     with get_client(sync_client=True) as client:
-        wanted = FlowRunFilter.model_validate(
-            {"parent_flow_run_id": {"any_": [str(state.state_details.flow_run_id)]}}
-        )
+        wanted = FlowRunFilter.model_validate({"parent_flow_run_id": {"any_": [str(state.state_details.flow_run_id)]}})
         assert len(client.read_flow_runs(flow_run_filter=wanted)) == 2
 
 
@@ -155,7 +152,9 @@ def program(name: str, *arguments: str, folder: Path | None = None) -> str:
     import os
 
     command = [sys.executable, str(Path(runners.__file__).parent / name), *arguments]
-    done = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=120, cwd=folder)
+    done = subprocess.run(
+        command, check=False, env=os.environ | env, capture_output=True, text=True, timeout=120, cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -234,7 +233,8 @@ def test_runs_are_found_from_an_instant_on_past_a_page_and_in_async_code(monkeyp
         assert asyncio.run(found(number)) == [f"number:{number}"]
     names = [f"found.{number}" for number in range(5)]
     assert sorted(run.name for run in essentials.query_flow_runs("found.", start_time_min=begin)) == names
-    assert [run.name for run in asyncio.run(essentials.aquery_flow_runs("found.", start_time_min=begin))][0] == "found.4"
+    newest, *_ = asyncio.run(essentials.aquery_flow_runs("found.", start_time_min=begin))
+    assert newest.name == "found.4"
     assert essentials.query_flow_runs("found.", start_time_min=datetime.now(UTC) + timedelta(hours=1)) == []
     with pytest.raises(ValueError, match="time zone"):
         essentials.query_flow_runs(start_time_min=datetime(2026, 1, 1))  # noqa: DTZ001
@@ -267,7 +267,10 @@ def deployment(prefect: None) -> str:
         client.create_work_pool(WorkPoolCreate(name="nobody", type="process"))
         flow_id = client.create_flow(backfill.report)
         client.create_deployment(
-            flow_id, "nobody", work_pool_name="nobody", parameter_openapi_schema=parameter_schema(backfill.report).model_dump()
+            flow_id,
+            "nobody",
+            work_pool_name="nobody",
+            parameter_openapi_schema=parameter_schema(backfill.report).model_dump(),
         )
     return "report/nobody"
 

@@ -55,12 +55,12 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> s
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("sources: {pokeapi: {discover: {cron: 61 * * * *}}}", ["sources.pokeapi.discover.cron", "'61 * * * *'", "minute (0-59)"]),
-        ("sources: {pokeapi: {refresh: {cron: 0 0 30 2 *}}}", ["sources.pokeapi.refresh.cron", "never comes"]),
-        ("sources: {pokeapi: {refresh: {cron: R * * * *}}}", ["sources.pokeapi.refresh.cron", "no cron"]),
-        ("sources: {pokeapi: {refresh: {cron: 0 0 3 * * *}}}", ["sources.pokeapi.refresh.cron", "no cron"]),
-        ("sources: {pokeapi: {discover: {cron: '', timezone: Europe/Berln}}}", ["sources.pokeapi.discover.timezone", "did you mean 'Europe/Berlin'?"]),
-        ("sources: {pokeapi: {discover: {cron: '', timezone: ''}}}", ["sources.pokeapi.discover.timezone", "Europe/Berlin"]),
+        ("sources: {pokeapi: {discover: {cron: 61 * * * *}}}", ["sources.pokeapi.discover.0.cron", "'61 * * * *'", "minute (0-59)"]),
+        ("sources: {pokeapi: {refresh: {cron: 0 0 30 2 *}}}", ["sources.pokeapi.refresh.0.cron", "never comes"]),
+        ("sources: {pokeapi: {refresh: {cron: R * * * *}}}", ["sources.pokeapi.refresh.0.cron", "no cron"]),
+        ("sources: {pokeapi: {refresh: {cron: 0 0 3 * * *}}}", ["sources.pokeapi.refresh.0.cron", "no cron"]),
+        ("sources: {pokeapi: {discover: {cron: '', timezone: Europe/Berln}}}", ["sources.pokeapi.discover.0.timezone", "did you mean 'Europe/Berlin'?"]),
+        ("sources: {pokeapi: {discover: {cron: '', timezone: ''}}}", ["sources.pokeapi.discover.0.timezone", "Europe/Berlin"]),
         ("sources: {pokapi: {}}", ["sources.pokapi", "did you mean 'pokeapi'?", "known are: pokeapi"]),
         ("sources: {pokeapi: {rate: -1}}", ["sources.pokeapi.rate", "-1", "unlimited"]),
         ("sources: {pokeapi: {rate: [1]}}", ["sources.pokeapi.rate"]),
@@ -70,6 +70,33 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> s
         ("pool: {name: a/b}", ["pool.name", "'a/b'"]),
         ("pool: {type: docker}", ["pool.type", "'kubernetes' or 'process'"]),
         ("queues: ['']", ["queues.0"]),
+        ("sources: {pokeapi: {refresh: {interval: 6h, anchor: yesterday}}}", ["sources.pokeapi.refresh.0.anchor", "'yesterday'", "2026-01-01T00:30:00"]),
+        ("sources: {pokeapi: {refresh: {interval: 5s}}}", ["sources.pokeapi.refresh.0.interval", "at least 1m"]),
+        ("sources: {pokeapi: {refresh: {rrule: FREQ=SOMETIMES}}}", ["sources.pokeapi.refresh.0.rrule", "FREQ=WEEKLY"]),
+        ("sources: {pokeapi: {refresh: {rrule: FREQ=DAILY;UNTIL=20200101T000000}}}", ["sources.pokeapi.refresh.0.rrule", "comes no more"]),
+        ("sources: {pokeapi: {refresh: {rrule: FREQ=DAILY;UNTIL=20990101T000000Z}}}", ["sources.pokeapi.refresh.0.rrule", "without Z"]),
+        ("sources: {pokeapi: {refresh: {cron: '1 * * * *', interval: 1h}}}", ["sources.pokeapi.refresh.0", "one of cron, interval and rrule"]),
+        ("sources: {pokeapi: {refresh: [{cron: 1 * * * *, slug: a}, {cron: 2 * * * *, slug: a}]}}", ["sources.pokeapi.refresh", "'a' stands twice"]),
+        ("sources: {pokeapi: {refresh: {cron: 1 * * * *, parameters: {endpoint: [a]}}}}", ["sources.pokeapi: schedule refresh: parameters.endpoint", "did you mean 'endpoints'?"]),
+        ("sources: {pokeapi: {refresh: {cron: 1 * * * *, parameters: {force: often}}}}", ["sources.pokeapi: schedule refresh: parameters.force", "'often'"]),
+        ("sources: {pokeapi: {job_variables: {commnd: x}}}", ["sources.pokeapi: job_variables.commnd", "did you mean 'command'?"]),
+        ("sources: {pokeapi: {job_variables: {stream_output: x}}}", ["sources.pokeapi: job_variables.stream_output", "'x'"]),
+        ("shard: {image: x}", ["shard: job_variables.image", "no such variable"]),
+        ("secrets: {key: {value: s3cret}}", ["secrets.key.value", "unknown key"]),
+        ("secrets: {key: {env: TRAWL_NOWHERE}}", ["secrets.key", "TRAWL_NOWHERE is not set"]),
+        ("secrets: {key: {file: /nowhere}}", ["secrets.key", "/nowhere"]),
+        ("secrets: {Key_1: {env: A}}", ["secrets.Key_1", "lower-case"]),
+        ("secrets: {key: {}}", ["secrets.key", "env or file"]),
+        ("variables: {GREETING: hello}", ["variables.GREETING", "lower-case"]),
+        ("limits: {calls: 0}", ["limits.calls"]),
+        ("notify: {block: slack}", ["notify.block", "slack-webhook/alerts"]),
+        ("results: {bucket: X}", ["results.bucket"]),
+        ("deployments: {mine: {entrypoint: nowhere.flow}}", ["deployments.mine", "'nowhere.flow'"]),
+        ("deployments: {refresh-pokeapi: {entrypoint: a.b}}", ["deployments.refresh-pokeapi", "another name"]),
+        ("automations: {mine: {event: a.b, run: refresh-pokapi}}", ["automations.mine.run", "did you mean 'refresh-pokeapi'?"]),
+        ("automations: {mine: {event: a.b, run: refresh-pokeapi, parameters: {endpoint: a}}}", ["automations.mine.parameters.endpoint", "did you mean 'endpoints'?"]),
+        ("watch: {zombie: true}", ["watch.zombie", "did you mean 'zombies'?"]),
+        ("watch: {stuck: 1s}", ["watch.stuck", "1m"]),
         ("[]", ["should be a mapping"]),
         ("a: [", ["not YAML"]),
         ("sources: {}\nsources: {}", ["stands twice"]),
@@ -83,6 +110,17 @@ def test_a_wrong_file_is_refused_before_anybody_is_asked(
     with server() as asked:
         said = refused(capsys, 2, "--config", str(file))
     assert not [word for word in (str(file), *words) if word not in said], said
+    assert not asked
+
+
+@pytest.mark.parametrize("flag", ["--dry-run", "--overwrite"])
+def test_every_way_to_run_it_refuses_a_wrong_file(
+    flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "setup.yaml"
+    file.write_text("sources: {pokapi: {}}")
+    with server() as asked:
+        refused(capsys, 2, "--config", str(file), flag)
     assert not asked
 
 
@@ -142,14 +180,18 @@ def test_what_no_client_can_be_made_with_is_named(
     assert not asked
 
 
-@pytest.mark.xdist_group("prefect")
-@pytest.mark.usefixtures("prefect")
-def test_it_makes_what_is_missing_and_then_leaves_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_serving_refuses_a_pool_that_is_not_this_machines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "setup.yaml"
-    file.write_text("sources: {pokeapi: {discover: {cron: '', timezone: Europe/Berlin}, rate: 2.5}}")
-    caplog.set_level("INFO", "trawl.setup")
-    assert invoke(["setup", "--config", str(file)]) == 0
-    assert "deployment refresh-pokeapi: made" in caplog.text
-    caplog.clear()
-    assert invoke(["setup"]) == 0
-    assert "deployment refresh-pokeapi: up to date" in caplog.text
+    file.write_text("pool: {type: kubernetes}")
+    with server() as asked:
+        assert invoke(["serve", "--config", str(file)]) == 2
+    assert f"{file}: pool.type: 'kubernetes'" in capsys.readouterr().err
+    assert not asked
+
+
+@pytest.mark.parametrize("command", ["setup", "serve"])
+def test_help_teaches_by_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke([command, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"trawl {command} --" in said
+    assert "./setup.yaml" in said

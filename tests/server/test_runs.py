@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,15 @@ class Api:
 
 
 class Place:
-    """A server, a worker, an API, and a lake that is new for each test."""
+    """A server, an API, and a lake that is new for each test."""
 
     def __init__(self, server: Server, api: Api, url: str, root: Path) -> None:
         self.server, self.api, self.url, self.root = server, api, url, root
         self.lake = root / "lake"
+
+    def worker(self) -> AbstractContextManager[Any]:
+        env = {"TRAWL_LAKE": str(self.lake), "TRAWL_SOURCE_POKEAPI_BASE_URL": self.url}
+        return worker(self.server, "trawl", folder=self.root, **env)
 
     def prefect(self, *arguments: str) -> str:
         done = subprocess.run([*PREFECT, *arguments], env=self.server.env, capture_output=True, text=True, check=False)
@@ -77,15 +82,16 @@ class Place:
         answer = httpx.post(
             f"{self.server.url}/deployments/{deployment}/create_flow_run",
             json={"parameters": wanted, "state": {"type": "SCHEDULED"}},
+            timeout=60,
         )
         answer.raise_for_status()
         return str(answer.json()["id"])
 
     def get(self, path: str) -> Any:
-        return httpx.get(f"{self.server.url}/{path}").raise_for_status().json()
+        return httpx.get(f"{self.server.url}/{path}", timeout=60).raise_for_status().json()
 
     def post(self, path: str, body: Any) -> Any:
-        return httpx.post(f"{self.server.url}/{path}", json=body).raise_for_status().json()
+        return httpx.post(f"{self.server.url}/{path}", json=body, timeout=60).raise_for_status().json()
 
     def state(self, run: str) -> dict[str, Any]:
         return dict(self.get(f"flow_runs/{run}")["state"])
@@ -139,7 +145,7 @@ def a_server(home: Path) -> Iterator[Server]:
     with server(home / "prefect", PREFECT_SERVER_LOGGING_LEVEL="INFO") as made:
         file = home / "setup.yaml"
         file.write_text(SETUP)
-        command = [*PREFECT[:1], "-c", "from trawl.cli import main; main()", "setup", str(file)]
+        command = [*PREFECT[:1], "-c", "from trawl.cli import main; main()", "setup", "--config", str(file)]
         subprocess.run(command, env=made.env, check=True, cwd=home, stdout=subprocess.DEVNULL)
         yield made
 
@@ -147,9 +153,8 @@ def a_server(home: Path) -> Iterator[Server]:
 @pytest.fixture
 def place(a_server: Server, api: tuple[Api, str], tmp_path: Path) -> Iterator[Place]:
     found = Place(a_server, api[0], api[1], tmp_path)
-    env = {"TRAWL_LAKE": str(found.lake), "TRAWL_SOURCE_POKEAPI_BASE_URL": api[1]}
     api[0].asked.clear()
-    with worker(a_server, "trawl", folder=tmp_path, **env):
+    with found.worker():
         try:
             yield found
         finally:
@@ -214,7 +219,8 @@ def test_a_server_that_is_away_for_half_a_minute_costs_a_run_nothing(place: Plac
     with place.server.away():
         place.api.release()
         time.sleep(30)
-    state = place.ended(run)
+    with place.worker():  # a worker ends where its server is away for long; in a cluster its pod is started anew
+        state = place.ended(run)
     assert state["type"] == "COMPLETED", state
     assert contents(place.lake) == alone
 

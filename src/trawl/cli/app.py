@@ -44,6 +44,7 @@ _commands = {
     "sources": "trawl.cli.sources:sources",
     "check": "trawl.cli.check:check",
     "replica": "trawl.cli.replica:replica",
+    "serve": "trawl.cli.serve:serve",
     "setup": "trawl.cli.setup:setup",
     "completion": "trawl.cli.completion:completion",
 }
@@ -52,7 +53,7 @@ _groups = {
     Group("Ask", sort_key=1): ("query", "changes", "history", "export"),
     Group("Look after the lake", sort_key=2): ("status", "maintain", "quarantine", "forget", "rekey"),
     Group("Sources", sort_key=3): ("sources", "check"),
-    Group("Around it", sort_key=4): ("replica", "setup", "completion"),
+    Group("Around it", sort_key=4): ("serve", "setup", "replica", "completion"),
 }
 for _place, (_name, _path) in enumerate(_commands.items()):
     app.command(_path, name=_name, sort_key=_place, group=next(g for g, names in _groups.items() if _name in names))
@@ -139,6 +140,8 @@ def _interrupted(arguments: list[str]) -> int:
 def _farewell(arguments: list[str]) -> str:
     if arguments[:1] == ["run"]:
         return "interrupted: the lake is as it was; the same command goes on with what is finished"
+    if arguments[:1] == ["serve"]:
+        return "stopped; a run that was not finished goes on with what it has when it is started again"
     return "interrupted"
 
 

@@ -22,6 +22,7 @@ _Result = TypeVar("_Result")
 _watched = threading.Event()
 _terminated = threading.Event()
 _farewell = "interrupted"
+_patience = PATIENCE
 _cancel: Callable[[], object] | None = None
 
 
@@ -39,6 +40,12 @@ def watch(farewell: str) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     _watched.set()
     threading.Thread(target=_listen, args=(listening, woken), name="trawl-interrupts", daemon=True).start()
+
+
+def allow(seconds: float) -> None:
+    """For a command that has processes of its own to stop: so long it may take."""
+    global _patience  # noqa: PLW0603
+    _patience = seconds
 
 
 def exit_code() -> int:
@@ -86,7 +93,7 @@ def _listen(listening: socket.socket, _woken: socket.socket) -> None:
 
 
 def _end() -> None:
-    time.sleep(PATIENCE)
+    time.sleep(_patience)
     with suppress(OSError):
         os.write(2, f"{_farewell}\n".encode())
     os._exit(exit_code())

@@ -437,6 +437,8 @@ class SourceConfig(_Strict):
     user_agent: str | None = None
     headers: dict[str, str] = {}
     rate: Rate = Rate()
+    calls_limit: str | None = None
+    """The Prefect limit whose slots are requests in flight; `<name>-public-calls` if none is named."""
     requests: Requests = Requests()
     credentials: Credentials | None = None
     version_token: VersionToken | None = None

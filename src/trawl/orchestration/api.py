@@ -35,6 +35,8 @@ async def connected() -> AsyncIterator[PrefectClient]:
         raise ConfigurationError(f"{address} cannot be asked: {error}", remedy=_SETTINGS) from None
     try:
         async with made as client:
+            if not isinstance((await client.request("GET", "/admin/version")).json(), str):
+                raise ConfigurationError(f"{address} does not answer as Prefect's API does", remedy=_ADDRESS)
             yield client
     except PrefectHTTPStatusError as error:
         raise _refused(error.response, address) from None

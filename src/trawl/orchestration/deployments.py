@@ -1,132 +1,141 @@
-"""What is deployed for each source: the one description that `trawl setup` applies."""
+"""What is deployed: the one description that `trawl setup` applies, and that prefect.yaml repeats."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from difflib import get_close_matches
-from math import inf
-from typing import Annotated, Any, Literal
-from zoneinfo import available_timezones
+from typing import Any, Literal
 
-from prefect._vendor.croniter.croniter import CroniterBadDateError, croniter
-from prefect.client.schemas.schedules import CronSchedule
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-
-from trawl.model.config import SLOWEST
 from trawl.model.names import slug_of
 
-__all__ = ["MANAGED", "Deployment", "Schedule", "SourceSettings", "deployments_of"]
+from .schedules import Schedule
+from .settings import Extra, SourceSettings
+
+__all__ = ["HEARTBEAT", "MANAGED", "RUN_ENV", "Deployment", "deployments_of", "extra_deployments"]
 
 MANAGED = "managed-by:trawl"
 """The tag of what set-up made, and so may remove."""
 
-_FIELDS = 5  # of a cron; more of them would be seconds and years
+HEARTBEAT = 30
+"""Seconds between a run's signs of life. The automation that looks for runs without any waits for three of them: change
+both together, or healthy runs are marked as crashed.
+"""
 
+RUN_ENV = {"PREFECT_LOGGING_EXTRA_LOGGERS": "trawl", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT)}
+"""What every run has in its environment."""
 
-class Strict(BaseModel):
-    """A model that takes no word it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _check_cron(cron: str) -> str:
-    """Five fields that Prefect takes, and a moment at which they come; or nothing."""
-    if not cron:
-        return cron
-    try:
-        CronSchedule(cron=cron)
-        known = len(cron.split()) == _FIELDS
-    except ValidationError:
-        known = False
-    if not known:
-        raise ValueError(
-            f"{cron!r} is no cron; write minute (0-59), hour (0-23), day (1-31), month (1-12) and weekday (0-7), for "
-            "example '23 3 * * *'"
-        )
-    try:
-        croniter(cron, datetime.now(UTC)).get_next()  # type: ignore[no-untyped-call]
-    except CroniterBadDateError:  # Prefect would take it, and its scheduler would stumble
-        raise ValueError(f"{cron!r} never comes") from None
-    return cron
-
-
-def _check_timezone(name: str) -> str:
-    known = available_timezones()
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "write an IANA name, for example Europe/Berlin"
-        raise ValueError(f"{name!r} is no time zone; {hint}")
-    return name
-
-
-def _check_rate(rate: object) -> object:
-    number = isinstance(rate, int | float) and not isinstance(rate, bool) and SLOWEST <= rate < inf
-    if not number and rate is not None and rate != "unlimited":
-        raise ValueError(f"{rate!r} is no rate; give requests per second, or unlimited")
-    return rate
-
-
-class Schedule(Strict):
-    """When a flow runs by itself. An empty `cron`: never."""
-
-    cron: Annotated[str, AfterValidator(_check_cron)]
-    timezone: Annotated[str, AfterValidator(_check_timezone)] = "UTC"
-
-
-class SourceSettings(Strict):
-    """How a source is run."""
-
-    # Off the full hour, when everybody else's schedules start.
-    discover: Schedule = Schedule(cron="7 * * * *")
-    refresh: Schedule = Schedule(cron="23 3 * * *")
-    rate: Annotated[float | Literal["unlimited"] | None, BeforeValidator(_check_rate)] = None
-    """Requests per second; empty: as the source says."""
-    public_calls: int = Field(default=10, ge=1, lt=2**31)
-    """Requests in flight over all runs, to begin with: operators change the limit in the UI."""
+_FLOWS = "trawl.orchestration.flows"
+Collision = Literal["CANCEL_NEW", "ENQUEUE"]
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A flow with what it is given, and when it runs."""
+    """A flow with what it is given, and when it runs. `concurrency` None: as many runs at once as come."""
 
     name: str
     entrypoint: str
-    description: str
-    schedule: Schedule
-    slug: str
-    collision: Literal["CANCEL_NEW", "ENQUEUE"]
-    parameters: dict[str, Any]
+    description: str | None
+    schedules: dict[str, Schedule]
     tags: list[str]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    concurrency: int | None = 1
+    collision: Collision = "ENQUEUE"
+    queue: str = "default"
     job_variables: dict[str, Any] = field(default_factory=dict)
+    directory: str | None = None
 
 
-def deployments_of(sources: Iterable[tuple[str, SourceSettings]]) -> list[Deployment]:
-    """One deployment per flow and source."""
+def deployments_of(
+    sources: Iterable[tuple[str, SourceSettings]], shard: dict[str, Any] | None = None
+) -> list[Deployment]:
+    """Four deployments per source, and one for the shards of them all."""
     made: list[Deployment] = []
     for source, settings in sources:
-        common: dict[str, Any] = {
-            "parameters": {"sources": [source]} | ({} if settings.rate is None else {"rate": settings.rate}),
-            "tags": [MANAGED, f"source:{source}"],
-        }
         slug = slug_of(source)
+        tags = [MANAGED, f"source:{source}"]
+        rate = {} if settings.rate is None else {"rate": settings.rate}
+        pods = {} if settings.pods == 1 else {"pods": settings.pods}
         made += [
             Deployment(
                 name=f"discover-{slug}",
-                entrypoint="trawl.orchestration.flows.discover",
+                entrypoint=f"{_FLOWS}.discover",
                 description=f"Asks {source} what there is, and fetches no record.",
-                schedule=settings.discover,
-                slug="discover",
+                schedules=_slugged("discover", settings.discover),
                 collision="CANCEL_NEW",  # the one that runs sees the same lists
-                **common,
+                parameters={"sources": [source], **rate},
+                tags=tags,
+                job_variables=settings.job_variables,
             ),
             Deployment(
                 name=f"refresh-{slug}",
-                entrypoint="trawl.orchestration.flows.refresh",
+                entrypoint=f"{_FLOWS}.refresh",
                 description=f"Fetches every record of {source} that is due.",
-                schedule=settings.refresh,
-                slug="refresh",
-                collision="ENQUEUE",
-                **common,
+                schedules=_slugged("refresh", settings.refresh),
+                parameters={"sources": [source], **rate, **pods},
+                tags=tags,
+                job_variables=settings.job_variables,
+            ),
+            Deployment(
+                name=f"maintain-{slug}",
+                entrypoint=f"{_FLOWS}.maintain",
+                description=f"Folds and tidies the lake of {source}.",
+                schedules=_slugged("maintain", settings.maintain),
+                parameters={"sources": [source]},
+                tags=tags,
+                job_variables=settings.job_variables,
+            ),
+            Deployment(
+                name=f"decide-{slug}",
+                entrypoint=f"{_FLOWS}.decide",
+                description=f"Accepts or rejects what is held of {source}; the report of a held run leads here.",
+                schedules={},
+                parameters={"source": source},
+                tags=tags,
+                job_variables=settings.job_variables,
             ),
         ]
+    if made:
+        made.append(
+            Deployment(
+                name="crawl-shard",
+                entrypoint=f"{_FLOWS}.crawl_shard",
+                description="One shard of a refresh, in a pod of its own. Refreshes start it; nobody else does.",
+                schedules={},
+                concurrency=None,
+                tags=[MANAGED],
+                job_variables=shard or {},
+            )
+        )
+    return made
+
+
+def extra_deployments(extras: Iterable[tuple[str, Extra]]) -> list[Deployment]:
+    """The deployments of flows that are not Trawl's own."""
+    return [
+        Deployment(
+            name=name,
+            entrypoint=extra.entrypoint,
+            description=extra.description,
+            schedules=_slugged(name, extra.schedules),
+            parameters=extra.parameters,
+            tags=[MANAGED, *extra.tags],
+            concurrency=extra.concurrency,
+            collision=extra.collision,
+            queue=extra.queue,
+            job_variables=extra.job_variables,
+            directory=extra.directory,
+        )
+        for name, extra in extras
+    ]
+
+
+def _slugged(name: str, schedules: Iterable[Schedule]) -> dict[str, Schedule]:
+    """The schedules that come, by slug: their own, or the flow's (`refresh`, `refresh-2`, ...)."""
+    listed = list(schedules)
+    taken = {schedule.slug for schedule in listed}
+    made: dict[str, Schedule] = {}
+    for place, schedule in enumerate(listed, start=1):
+        slug = schedule.slug or (name if place == 1 else f"{name}-{place}")
+        while schedule.slug is None and slug in taken:
+            slug += "-more"
+        if schedule.timing() is not None:
+            made[slug] = schedule
     return made

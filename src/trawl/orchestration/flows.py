@@ -15,8 +15,9 @@ from trawl.crawl import CrawlOptions, count_of, crawl_shards
 from trawl.crawl import maintain as maintain_source
 from trawl.model.errors import TrawlError
 from trawl.model.names import slug_of
-from trawl.sources import create_crawler, source_names
+from trawl.sources import source_names
 
+from .configured import configured_crawler
 from .pods import cancel_pods
 from .progress import FlowProgress
 from .running import open_lake, run_source
@@ -188,7 +189,7 @@ async def crawl_shard(
     options = CrawlOptions(mode="refresh", endpoints=tuple(endpoints or ()), rate=rate, force=force)
     progress = FlowProgress(log)
     try:
-        crawler = await create_crawler(source)
+        crawler = await configured_crawler(source, log)
         outcomes = await crawl_shards(
             crawler,
             await asyncio.to_thread(open_lake),
@@ -196,7 +197,7 @@ async def crawl_shard(
             run,
             shards,
             parts=pods,
-            shards=TaskShards(source, log, _nothing, processes=pods, at_once=1),
+            shards=TaskShards(crawler, log, _nothing, processes=pods, at_once=1),
             progress=progress,
             load_block=await secret_loader(crawler),
         )

@@ -25,13 +25,13 @@ from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.states import Cancelling
 
-from trawl.crawl import Done, ShardWork, count_of
+from trawl.crawl import Done, ShardRunner, ShardWork, count_of
 from trawl.lake import Shard, SourceLake
 from trawl.model import errors
 from trawl.model.errors import ConfigurationError, Retriable, TrawlError
 
 from .progress import counts_of
-from .shards import Finished, Log, TaskShards
+from .shards import Finished, Log
 
 __all__ = ["PodShards", "cancel_pods", "shared_out"]
 
@@ -71,14 +71,22 @@ class PodShards:
     Args:
         parameters: what else `crawl-shard` is given, so that it reads the source as this run does.
         parent: the flow run whose end takes the pods with it.
+        here: fetches what is too little for a pod.
 
     """
 
     def __init__(
-        self, lake: SourceLake, pods: int, parameters: Mapping[str, Any], parent: UUID, log: Log, finished: Finished
+        self,
+        lake: SourceLake,
+        pods: int,
+        parameters: Mapping[str, Any],
+        parent: UUID,
+        log: Log,
+        finished: Finished,
+        here: ShardRunner,
     ) -> None:
         self._lake, self._pods, self._parent, self._log, self._finished = lake, pods, parent, log, finished
-        self._here = TaskShards(lake.name, log, finished)
+        self._here = here
         self._parameters = {**parameters, "source": lake.name, "pods": pods}
         self._lost: dict[int, int] = {}
         self._told = False

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
@@ -25,14 +26,16 @@ from trawl.lake import Lake
 from trawl.lake.reading.history import changes
 from trawl.model.config import SourceConfig
 from trawl.model.names import slug_of
-from trawl.sources import SourceCrawler, create_crawler
+from trawl.sources import SourceCrawler
 
 from . import artifacts, events
+from .configured import configured_crawler
 from .pods import PodShards
 from .progress import FlowProgress
 from .secrets import secret_loader
 from .shards import Finished, Log, TaskShards
 
+_SHOW = 5.0  # seconds between two looks of people at how far a run is
 _EACH = 20  # changes of a kind that are shown
 _TOLD = ("changed", "renamed", "missing", "gone", "revived", "created")
 
@@ -45,7 +48,7 @@ def open_lake() -> Lake:
 async def run_source(name: str, options: CrawlOptions, pods: int) -> Report:
     """Crawl one source, with its shards as tasks or (`pods` > 1) as flow runs; then show and tell what came of it."""
     log = get_run_logger()
-    crawler = await create_crawler(name)
+    crawler = await configured_crawler(name, log)
     lake = await asyncio.to_thread(open_lake)
     progress = FlowProgress(log)
     shards = _shards(crawler, lake, options, pods, log, _live(name, progress))
@@ -71,20 +74,21 @@ def _shards(
     if pods > 1 and options.max_requests is not None:
         log.warning("max_requests is a budget of one process: the run stays in this one, whatever `pods` says")
         pods = 1
+    here = TaskShards(crawler, log, finished)
     if pods == 1:
-        return TaskShards(crawler.source_name, log, finished)
+        return here
     parameters = {"endpoints": list(options.endpoints) or None, "rate": options.rate, "force": options.force}
     source = lake.source(crawler.source_name)
     parent = UUID(str(flow_run.parent_flow_run_id or flow_run.id))  # whose end takes the shards with it
-    return PodShards(source, pods, parameters, parent, log, finished)
+    return PodShards(source, pods, parameters, parent, log, finished, here)
 
 
 def _live(name: str, progress: FlowProgress) -> Finished:
-    """How far the run is, as an artifact that each finished shard moves on."""
-    made: list[Any] = []
+    """How far the run is, as an artifact that finished shards move on: every few seconds, and at the end."""
+    made: list[UUID] = []
+    shown = float("-inf")
 
-    async def finished() -> None:
-        said = f"{progress.done:,} of {progress.total:,} records of {name}"
+    async def show(said: str) -> None:
         if made:
             await aupdate_progress_artifact(made[0], progress.percent, description=said)
         else:
@@ -92,7 +96,14 @@ def _live(name: str, progress: FlowProgress) -> Finished:
                 await acreate_progress_artifact(progress.percent, key=f"progress-{slug_of(name)}", description=said)
             )
 
-    return lambda: _quietly(finished())
+    async def finished() -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= _SHOW or progress.done >= progress.total:
+            shown = now
+            await _quietly(show(f"{progress.done:,} of {progress.total:,} records of {name}"))
+
+    return finished
 
 
 async def _quietly(work: Awaitable[Any]) -> None:

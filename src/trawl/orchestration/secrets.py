@@ -3,7 +3,9 @@
 from typing import Any
 
 from prefect.blocks.system import Secret
+from pydantic import ValidationError
 
+from trawl.model.errors import ConfigurationError
 from trawl.sources import SourceCrawler
 from trawl.transport.auth import SecretLoader
 
@@ -17,6 +19,11 @@ async def secret_loader(crawler: SourceCrawler) -> SecretLoader:
         try:
             block: Any = await Secret.aload(name)
             found = str(block.get())
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"the block secret/{name} cannot be read: {error.error_count()} of its fields are wrong",
+                remedy="save it anew in the UI, or by `trawl setup`",
+            ) from None
         except ValueError:  # there is no such block: keyless, which the run's note says
             found = None
     return lambda wanted: found if wanted == name else None

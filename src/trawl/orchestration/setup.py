@@ -1,269 +1,172 @@
 """Brings a Prefect server to what an installation needs, as often as it is run.
 
-What Trawl owns (pool, its template, deployments) is set; what an operator turns (the public-calls limit, a
-paused schedule, a paused deployment) is made once and then left.
+First everything that is wrong with the file is found, then what is wanted is compared with what the server has, and only then
+is anything changed, object by object. Interrupted anywhere, or run twice at once, the next run ends in the same place.
 """
 
 import logging
-import os
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
-from http import HTTPStatus
-from importlib.metadata import version
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
-from urllib.parse import urlsplit
 
-from prefect import Flow
-from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.actions import (
-    DeploymentScheduleCreate,
-    DeploymentScheduleUpdate,
-    DeploymentUpdate,
-    GlobalConcurrencyLimitCreate,
-    WorkPoolCreate,
-    WorkPoolUpdate,
-)
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterTags,
-)
-from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
-from prefect.client.schemas.responses import DeploymentResponse
-from prefect.client.schemas.schedules import CronSchedule
-from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.flows import load_flow_from_entrypoint
-from prefect.utilities.callables import parameter_schema
-from pydantic import AfterValidator, Field
+from prefect.exceptions import PrefectHTTPStatusError
 
 from trawl.model.errors import ConfigurationError, Retriable
-from trawl.model.names import public_calls_name
-from trawl.orchestration.api import connected
-from trawl.orchestration.deployments import (
-    MANAGED,
-    Deployment,
-    SourceSettings,
-    Strict,
-    deployments_of,
-)
-from trawl.sources import source_names
-from trawl.sources.reading import checked, parse, read_text
 
-__all__ = ["Pool", "Settings", "apply", "load_settings"]
+from .api import connected
+from .memory import Elsewhere, Shelf
+from .merging import Found, Key, Memory, Step, Wanted, plan
+from .objects import KINDS, Conflict, Server
+from .objects.pools import wrong_type
+from .settings import Settings, load_settings
+from .showing import differences
+from .wanted import wanted_objects
+
+__all__ = ["apply", "load_settings", "preview"]
 
 log = logging.getLogger("trawl.setup")
 
-_DESCRIBED = "docs/cluster.md, and the chart's values.schema.json for each value"
+_ROUNDS = 4  # of reading and deciding, where others change the server meanwhile
+
+# A last line of defence: where such a name stands in a job's environment, a secret was put in the wrong place.
+_HIDDEN = ("secret", "password", "passwd", "token", "api_key", "apikey", "credential", "auth")
 
 
-_BUCKETS = "check the name, AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+async def apply(settings: Settings, origin: Path | None = None, *, overwrite: bool = False) -> list[Step]:
+    """Make everything; each step says what it did. The steps that were done.
 
-
-def _check_name(name: str) -> str:
-    if not name or not name.isprintable() or set("/%&<>") & set(name):
-        raise ValueError(f"{name!r} is no name for Prefect: it is empty, or holds one of / % & < >")
-    return name
-
-
-def _check_source(name: str) -> str:
-    """The flows run from the same image as set-up: what is not registered here is not there."""
-    known = source_names()
-    if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown source {name!r}; {hint}known are: {', '.join(known)}")
-    return name
-
-
-Name = Annotated[str, AfterValidator(_check_name)]
-Source = Annotated[str, AfterValidator(_check_source)]
-
-
-class Pool(Strict):
-    """The work pool: Kubernetes with the chart's template, else processes on this machine."""
-
-    name: Name = "trawl"
-    type: Literal["kubernetes", "process"] = "process"
-    base_job_template: dict[str, Any] = Field(default_factory=dict)
-
-
-class Settings(Strict):
-    """The file that the chart writes from its values. Every field may be left out."""
-
-    pool: Pool = Pool()
-    queues: tuple[Name, ...] = ("high-priority", "default")
-    """First come first: a queue is served before those after it."""
-    buckets: tuple[str, ...] = ()
-    sources: dict[Source, SourceSettings] = Field(default_factory=lambda: {"pokeapi": SourceSettings()})
-
-
-def load_settings(file: Path | None) -> Settings:
-    """Read the settings, and find all that is wrong with them: a mistake is named with its place and value."""
-    if file is None:
-        return Settings()
-    data = parse(read_text(file, "the set-up file"), str(file), Settings, _DESCRIBED)
-    return checked({} if data is None else data, str(file), Settings, _DESCRIBED)
-
-
-async def apply(settings: Settings) -> None:
-    """Make everything; each step says what it did."""
-    make_buckets(settings.buckets)
+    Raises ConfigurationError before anything is changed; Retriable where the server goes away: the next run goes on.
+    """
+    wanted = wanted_objects(settings, _named(origin))
     async with connected() as client:
-        await make_pool(client, settings.pool)
-        await make_queues(client, settings.pool.name, settings.queues)
-        for source, of_source in settings.sources.items():
-            await make_limit(client, public_calls_name(source), of_source.public_calls)
-        wanted = deployments_of(settings.sources.items())
-        existing = await managed_deployments(client)
-        for deployment in wanted:
-            await deploy(client, deployment, settings.pool, existing.get(deployment.name))
-        names = {deployment.name for deployment in wanted}
-        for name, obsolete in existing.items():
-            if name not in names:
-                await client.delete_deployment(obsolete.id)
-                log.info("deployment %s: removed, its source is no longer configured", name)
-
-
-class ObjectStore(Protocol):
-    """What is used of boto3's client, which has no types."""
-
-    exceptions: Any
-
-    def create_bucket(self, **arguments: Any) -> object: ...
-
-
-def make_buckets(buckets: Iterable[str]) -> None:
-    """Create the buckets that are not there; endpoint and credentials come from the usual AWS_* variables."""
-    names = list(buckets)
-    if not names:
-        return
-    import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  half a second, needed by this step alone
-    from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    region = os.environ.get("AWS_REGION", "us-east-1")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL")
-    # MinIO, and most of what speaks S3, knows a bucket by the path.
-    style = {"addressing_style": "path"} if endpoint else {}
-    config = Config(s3=style, retries={"max_attempts": 10})
-    # us-east-1 is refused as a constraint: it is where a bucket goes without one.
-    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-    where = urlsplit(endpoint).netloc if endpoint else "AWS"
-    try:
-        s3: ObjectStore = boto3.client("s3", endpoint_url=endpoint, region_name=region, config=config)
-        for name in names:
+        server = Server(client, settings.pool.name)
+        for last in [False] * (_ROUNDS - 1) + [True]:
             try:
-                s3.create_bucket(Bucket=name, **place)
-            except s3.exceptions.BucketAlreadyOwnedByYou:
-                log.info("bucket %s: exists", name)
-            else:
-                log.info("bucket %s: made at %s", name, where)
-    except HTTPClientError as error:
-        raise Retriable(f"buckets: {error}", remedy="check AWS_ENDPOINT_URL and that the server runs") from None
-    except (BotoCoreError, ClientError, ValueError) as error:
-        status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Retriable(f"buckets: {error}") from None
-        raise ConfigurationError(f"buckets: {error}", remedy=_BUCKETS) from None
+                return await _converge(server, wanted, overwrite=overwrite)
+            except Conflict as conflict:
+                if last:
+                    raise _refused(conflict.cause) from None
+                log.info("the server changed meanwhile; reading it again")
+            except Elsewhere:
+                if last:
+                    raise Retriable(
+                        "another set-up is at work", remedy="wait for it, then run this one again"
+                    ) from None
+            server.kept.clear()
+    raise AssertionError  # the last round returns or raises
 
 
-async def make_pool(client: PrefectClient, pool: Pool) -> None:
-    try:
-        existing = await client.read_work_pool(pool.name)
-    except ObjectNotFound:
-        await client.create_work_pool(WorkPoolCreate(**pool.model_dump(exclude_defaults=False)))
-        log.info("work pool %s: made", pool.name)
-        return
-    if existing.type != pool.type:
-        raise ConfigurationError(
-            f"The work pool {pool.name!r} is of type {existing.type!r}, not {pool.type!r}",
-            remedy="Remove it (`prefect work-pool delete`) or give this installation another pool.",
-        )
-    if pool.base_job_template and existing.base_job_template != pool.base_job_template:
-        await client.update_work_pool(pool.name, WorkPoolUpdate(base_job_template=pool.base_job_template))
-        log.info("work pool %s: its job template is brought up to date", pool.name)
-    else:
-        log.info("work pool %s: up to date", pool.name)
+async def preview(settings: Settings, origin: Path | None = None, *, overwrite: bool = False) -> list[Step]:
+    """Say what `apply` would do, and change nothing."""
+    wanted = wanted_objects(settings, _named(origin))
+    async with connected() as client:
+        server = Server(client, settings.pool.name)
+        wanted = await _possible(server, wanted)
+        memory = await Shelf(server).read()
+        steps = plan(wanted, await _found(server, wanted, memory), memory, overwrite=overwrite)
+    _refuse_other_pool(steps)
+    for step in steps:
+        _say(step, dry=True)
+    return steps
 
 
-async def make_queues(client: PrefectClient, pool: str, queues: Iterable[str]) -> None:
-    """Make the queues, each with its rank as its priority; those that exist are left as they are."""
-    existing = {queue.name for queue in await client.read_work_queues(work_pool_name=pool)}
-    for priority, name in enumerate(queues, start=1):
-        if name not in existing:
-            await client.create_work_queue(name=name, work_pool_name=pool, priority=priority)
-            log.info("queue %s: made with priority %s", name, priority)
+async def _converge(server: Server, wanted: list[Wanted], *, overwrite: bool) -> list[Step]:
+    wanted = await _possible(server, wanted)
+    shelf = Shelf(server)
+    since = await shelf.read()
+    found = await _found(server, wanted, since)
+    steps = plan(wanted, found, since, overwrite=overwrite)
+    _refuse_other_pool(steps)
+    memory = await shelf.write(since.expecting(steps), since)
+    for step in steps:
+        await _do(server, step)
+        _say(step)
+    await shelf.write(memory.after(steps), memory)
+    return steps
 
 
-async def make_limit(client: PrefectClient, name: str, limit: int) -> None:
-    try:
-        existing = await client.read_global_concurrency_limit_by_name(name)
-    except ObjectNotFound:
-        await client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=limit))
-        log.info("limit %s: made, %s", name, limit)
-    else:
-        log.info("limit %s: exists, left at %s", name, existing.limit)
+async def _possible(server: Server, wanted: list[Wanted]) -> list[Wanted]:
+    """Without the automations that name a block which a person has yet to make."""
+    made = {wish.name for wish in wanted if wish.key[0] == "block"}
+    possible: list[Wanted] = []
+    for wish in wanted:
+        blocks = [action["block"] for action in wish.fields.get("actions", ()) if "block" in action]
+        missing = [block for block in blocks if block not in made and await server.block_id(block) is None]
+        if missing:
+            log.warning("%s %s: waits for the block %s; make it, then run set-up again", *wish.key, missing[0])
+        else:
+            possible.append(wish)
+    return possible
 
 
-async def managed_deployments(client: PrefectClient) -> Mapping[str, DeploymentResponse]:
-    mine = DeploymentFilter(tags=DeploymentFilterTags(all_=[MANAGED]))
-    found: list[DeploymentResponse] = []
-    while page := await client.read_deployments(deployment_filter=mine, limit=200, offset=len(found)):
-        found += page
-    return {deployment.name: deployment for deployment in found}
+async def _found(server: Server, wanted: Iterable[Wanted], memory: Memory) -> dict[Key, Found]:
+    names: dict[str, dict[str, None]] = defaultdict(dict)
+    for kind, name in [*(wish.key for wish in wanted), *memory.keys()]:
+        names[kind][name] = None
+    found: dict[Key, Found] = {}
+    for each in KINDS.values():
+        there = await each.read(server, list(names[each.name]))
+        found |= {(each.name, name): one for name, one in there.items()}
+    return found
 
 
-async def deploy(client: PrefectClient, wanted: Deployment, pool: Pool, existing: DeploymentResponse | None) -> None:
-    """Create the deployment or update it; whether it or its schedule is paused stays the operator's."""
-    # Without a step Prefect would copy the folder that the run starts in, all of it, as if it were the code.
-    working_directory = "/tmp" if pool.type == "kubernetes" else str(Path.cwd())  # noqa: S108  the pod's own
-    flow: Flow[..., Any] = load_flow_from_entrypoint(wanted.entrypoint)
-    schedule = (
-        CronSchedule(cron=wanted.schedule.cron, timezone=wanted.schedule.timezone) if wanted.schedule.cron else None
+async def _do(server: Server, step: Step) -> None:
+    kind = KINDS[step.key[0]]
+    if step.action == "make" and step.wanted is not None:
+        await kind.make(server, step.wanted)
+    elif step.action == "change" and step.wanted is not None and step.found is not None:
+        await kind.change(server, step.wanted, step.found, step.changes)
+    elif step.action == "remove" and step.found is not None:
+        await kind.remove(server, step.found)
+
+
+def _refuse_other_pool(steps: Iterable[Step]) -> None:
+    """A pool cannot change its type."""
+    for step in steps:
+        if step.key[0] == "work pool" and step.wanted and step.found and {"type"} & {*step.changes, *step.left}:
+            raise wrong_type(step.wanted, step.found)
+
+
+_KEPT = {"bucket", "block type", "work pool", "queue"}
+"""Kinds that are never removed."""
+
+
+def _say(step: Step, *, dry: bool = False) -> None:
+    kind, name = step.key
+    would = "would be " if dry else ""
+    level = logging.INFO
+    match step.action:
+        case "make":
+            said = f"{would}made"
+        case "change":
+            said = f"{would}changed: {', '.join(step.changes)}"
+        case "same":
+            said = "up to date"
+        case "remove" if kind in _KEPT:
+            said = "is no longer asked for, and left: it may be in use"
+        case "remove":
+            said = f"{would}removed: it is no longer asked for"
+        case "left":
+            said = ""
+    if step.left:
+        who = "somebody else made it" if step.foreign else "a person edited it"
+        theirs = f"left as {who}: {', '.join(step.left)} (--overwrite resets it)"
+        said = f"{said}; {theirs}" if said else theirs
+        level = logging.WARNING
+    log.log(level, "%s %s: %s", kind, name, said)
+    if dry and step.action in {"change", "left"}:
+        for path, old, new in differences(step, hidden=_HIDDEN):
+            log.info("    %s: %s -> %s", path, old, new)
+
+
+def _refused(error: PrefectHTTPStatusError) -> ConfigurationError:
+    answer = error.response
+    return ConfigurationError(
+        f"the Prefect server refuses {answer.request.method} {answer.request.url.path} with {answer.status_code}: "
+        f"{answer.text[:300]}",
+        remedy="correct that value of the set-up file",
     )
-    common: dict[str, Any] = {
-        "version": release(),
-        "description": wanted.description,
-        "parameters": wanted.parameters,
-        "tags": wanted.tags,
-        "work_pool_name": pool.name,
-        "work_queue_name": "default",
-        "entrypoint": wanted.entrypoint,
-        "job_variables": wanted.job_variables,
-        "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
-        "enforce_parameter_schema": True,
-        "concurrency_limit": 1,
-        "concurrency_options": ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy(wanted.collision)),
-        "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": working_directory}}],
-    }
-    if existing is None:
-        flow_id = await client.create_flow(flow)
-        try:
-            await client.create_deployment(
-                flow_id=flow_id,
-                name=wanted.name,
-                schedules=[DeploymentScheduleCreate(schedule=schedule, slug=wanted.slug)] if schedule else [],
-                **common,
-            )
-        except ObjectAlreadyExists as error:  # pragma: no cover  two set-ups at the same moment
-            raise ConfigurationError(f"Another set-up is running: {wanted.name} was just made") from error
-        log.info("deployment %s: made", wanted.name)
-        return
-
-    for stored in existing.schedules:
-        if stored.slug == wanted.slug and schedule is None:
-            await client.delete_deployment_schedule(existing.id, stored.id)
-    await client.update_deployment(
-        existing.id,
-        DeploymentUpdate(
-            schedules=[DeploymentScheduleUpdate(schedule=schedule, slug=wanted.slug)] if schedule else [],
-            **common,
-        ),
-    )
-    log.info("deployment %s: up to date", wanted.name)
 
 
-def release() -> str:
-    """The version that the UI shows: the package's, with the revision that the image was built from."""
-    revision = os.environ.get("TRAWL_REVISION")
-    return f"{version('trawl')}+{revision[:12]}" if revision else version("trawl")
+def _named(origin: Path | None) -> str:
+    return "trawl setup" if origin is None else str(origin)

@@ -183,7 +183,7 @@ class YamlCrawler:
         return self._config.endpoints[endpoint].freshness.total_seconds() / 3600
 
     def get_gcl_name(self) -> str:
-        return public_calls_name(self.source_name)
+        return self._config.calls_limit or public_calls_name(self.source_name)
 
     def _described(self) -> SourceConfig:
         found, name = self.description, type(self).__name__

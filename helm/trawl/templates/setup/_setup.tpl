@@ -7,9 +7,10 @@ pool:
 {{- if not .Values.s3.endpoint }}
 buckets: [{{ .Values.s3.lakeBucket | quote }}, {{ .Values.s3.resultsBucket | quote }}]
 {{- end }}
+results: {bucket: {{ .Values.s3.resultsBucket | quote }}}
 sources:
   {{- range $name, $source := .Values.sources }}
-  {{- $settings := pick $source "discover" "refresh" }}
+  {{- $settings := pick $source "discover" "refresh" "maintain" }}
   {{- with $source.rate }}{{ $settings = set $settings "rate" . }}{{ end }}
   {{- with $source.publicCalls }}{{ $settings = set $settings "public_calls" . }}{{ end }}
   {{ $name | quote }}: {{- toYaml $settings | nindent 4 }}
