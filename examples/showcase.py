@@ -44,6 +44,7 @@ from prefect_aws import S3Bucket
 from pydantic import Field, StringConstraints
 
 import trawl
+from trawl.orchestration.configured import configured_crawler
 from trawl.orchestration.tasks import (
     MOST,
     discover_all_item_ids_for_source,
@@ -51,7 +52,7 @@ from trawl.orchestration.tasks import (
     lasting,
 )
 from trawl.orchestration.valve import Valve
-from trawl.sources import SourceCrawler, create_crawler
+from trawl.sources import SourceCrawler
 from trawl.transport import base_url_of, http_client, is_private
 
 GREETING = "pokeapi_showcase_greeting"
@@ -202,13 +203,14 @@ async def showcase(
     log = get_run_logger()
     greeting = await Variable.aget(GREETING, default="Hello from the showcase")
     log.info("%s", greeting)
-    crawler = await create_crawler(source_name)
+    crawler = await configured_crawler(source_name, log)  # with what its block says, where there is one
     discover, fetch, chain_task = await prepare(crawler, minio_results_block_name, force=force_detail_refresh)
 
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(client_of(crawler))
         # One lease for the whole run. A lease for each request would cost more than the request.
-        at_once = await stack.enter_async_context(Valve(source_name, 1, log).slots(4))
+        valve = await stack.enter_async_context(Valve(crawler.get_gcl_name(), log, processes=1, at_once=1))
+        at_once = await stack.enter_async_context(valve.slots(4))
 
         spotlight = await fetch(crawler, "pokemon", pokemon_to_spotlight, client)
         ids = await discover(crawler, "pokemon", client, max_pokemon_to_discover_in_showcase)

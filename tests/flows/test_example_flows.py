@@ -140,6 +140,10 @@ def test_every_runner_gives_the_same_and_names_what_failed(name: str, capfd: pyt
         assert "'failed': {0: '0 never comes to 1'}, 'longest': 111, 'last': 'done'" in said
 
 
+def test_a_task_whose_input_failed_runs_only_where_failures_are_allowed() -> None:
+    assert runners.whatever_happens([6, 27, 0]) == 111
+
+
 def program(name: str, *arguments: str, folder: Path | None = None) -> str:
     """What an example says, run as a program against the tests' server."""
     from prefect.settings import get_current_settings

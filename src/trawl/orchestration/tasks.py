@@ -3,7 +3,7 @@
 They are no crawl. A whole source is the engine's, whose unit of work is a shard: a task per record would cost the server
 more than the record costs the API.
 
-    crawler = await create_crawler("pokeapi")
+    crawler = await configured_crawler("pokeapi")
     fetch = lasting(fetch_and_save_item_details_for_source, crawler, "pokemon")
     async with http_client(crawler.config_block) as client:
         record = await fetch(crawler, "pokemon", "25", client)
