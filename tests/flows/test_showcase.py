@@ -1,8 +1,10 @@
 """The showcase, end to end on a real server of the tests' own, against the examples' few records."""
 
 import asyncio
+import os
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect import get_client
@@ -11,6 +13,8 @@ from prefect.client.schemas.objects import Artifact, State
 from prefect.events import Event
 from prefect.utilities.callables import parameter_schema
 from prefect.variables import Variable
+from prefect_aws import MinIOCredentials, S3Bucket
+from prefect_aws.client_parameters import AwsClientParameters
 from showcase import showcase
 
 import trawl
@@ -125,6 +129,43 @@ def test_a_spotlight_that_nobody_knows_fails_with_its_cause(replica: ReplicaApp)
     assert state.is_failed()
     assert "pokemon missingno: 404" in str(state.message)
     assert "there is no block slack-webhook/showcase-alerts" in asyncio.run(log_of(state))
+
+
+def test_a_failure_is_told_to_people_where_there_is_a_block_that_says_how(
+    replica: ReplicaApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    class Slack:
+        async def notify(self, body: str, subject: str) -> None:
+            told.append(f"{subject}: {body}")
+
+    async def load(name: str) -> Slack:
+        assert name == "showcase-alerts"
+        return Slack()
+
+    monkeypatch.setattr("showcase.SlackWebhook.aload", load)
+    assert run(pokemon_to_spotlight="missingno").is_failed()
+    (message,) = told
+    assert message.startswith("showcase.missingno is Failed: ")
+    assert "404" in message
+
+
+@pytest.mark.s3
+def test_results_in_a_bucket_are_found_without_a_request(replica: ReplicaApp, s3: str) -> None:
+    bucket, _, prefix = s3.removeprefix("s3://").partition("/")
+    credentials = MinIOCredentials(
+        minio_root_user=os.environ["AWS_ACCESS_KEY_ID"],
+        minio_root_password=os.environ["AWS_SECRET_ACCESS_KEY"],
+        aws_client_parameters=AwsClientParameters(endpoint_url=os.environ["AWS_ENDPOINT_URL"]),
+    )
+    credentials.save("test-minio", overwrite=True)
+    folder = f"{prefix}/{uuid4().hex}".lstrip("/")
+    S3Bucket(bucket_name=bucket, bucket_folder=folder, credentials=credentials).save("test-results", overwrite=True)
+    assert run(minio_results_block_name="test-results").is_completed()
+    replica.stats.reset()
+    assert run(minio_results_block_name="test-results").is_completed()
+    assert replica.stats.requests == 1  # the species, which is not saved
 
 
 def test_artifacts_have_keys_of_their_own_and_a_placeholder_for_a_sprite_that_is_missing(replica: ReplicaApp) -> None:

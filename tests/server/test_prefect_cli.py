@@ -50,6 +50,7 @@ class Shell:
     def __call__(self, *command: str, code: int = 0, **env: str) -> str:
         done = subprocess.run(
             [*PREFECT, *command],
+            check=False,
             env=self.env | {"PREFECT_PROFILES_PATH": str(self.folder / "profiles.toml"), "COLUMNS": "300"} | env,
             cwd=self.folder, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
         )  # fmt: skip
@@ -204,7 +205,9 @@ def test_a_database_is_reset_only_where_one_says_so(prefect: Shell, tmp_path: Pa
     "command", [["dev", "start"], ["deploy", "--build"], ["deployment", "build"], ["agent", "start"]]
 )
 def test_what_an_installation_cannot_do_is_named(prefect: Shell, command: list[str]) -> None:
-    done = subprocess.run([*PREFECT, *command], env=prefect.env, cwd=prefect.folder, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [*PREFECT, *command], check=False, env=prefect.env, cwd=prefect.folder, capture_output=True, timeout=60
+    )
     assert done.returncode != 0
     assert f"`prefect {' '.join(command)}`" in PAGE.read_text(encoding="utf-8")
 
