@@ -299,12 +299,13 @@ async def fetch_all(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The records by name, and for each that could not be fetched the reason."""
     progress = await acreate_progress_artifact(0.0, key="showcase-progress", description="Pokémon fetched, in per cent")
-    places, states = asyncio.Semaphore(at_once), {}
+    places, shown, states = asyncio.Semaphore(at_once), asyncio.Lock(), {}
 
     async def one(key: str, name: str) -> None:
         async with places:
             states[name] = await fetch(crawler, "pokemon", key, client, return_state=True)
-        await aupdate_progress_artifact(progress, 100.0 * len(states) / len(names))
+        async with shown:  # so that the last word is the last one
+            await aupdate_progress_artifact(progress, 100.0 * len(states) / len(names))
 
     # Gathered, not mapped: mapped async tasks have an event loop each, and the client belongs to this one.
     await asyncio.gather(*(one(key, name) for key, name in names.items()))
