@@ -75,13 +75,13 @@ class Place:
         assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
         return done.stdout
 
-    def start(self, **parameters: Any) -> str:
+    def start(self, *, state: Any = None, **parameters: Any) -> str:
         """Start a refresh; its id."""
         wanted = {"sources": ["pokeapi"], "rate": "unlimited"} | parameters
         deployment = self.get("deployments/name/refresh/refresh-pokeapi")["id"]
         answer = httpx.post(
             f"{self.server.url}/deployments/{deployment}/create_flow_run",
-            json={"parameters": wanted, "state": {"type": "SCHEDULED"}},
+            json={"parameters": wanted, "state": state or {"type": "SCHEDULED"}},
             timeout=60,
         )
         answer.raise_for_status()
@@ -239,3 +239,54 @@ def test_the_server_is_asked_for_shards_and_not_for_records(place: Place) -> Non
     many = calls()
     shards = 5
     assert many - few < 20 * shards, (few, many)  # and there are fifteen hundred records
+
+
+def test_a_suspended_run_ends_between_two_shards_and_goes_on_with_the_rest(place: Place, alone: Any) -> None:
+    place.api.hold("item/2[0-9]*")
+    run = place.start()
+    until(lambda: place.api.waiting, "a run that waits")
+    details = {"pause_reschedule": True, "pause_timeout": "2099-01-01T00:00:00Z"}
+    state = {"type": "PAUSED", "name": "Suspended", "state_details": details}
+    assert place.post(f"flow_runs/{run}/set_state", {"state": state})["status"] == "ACCEPT"
+    time.sleep(6)  # the run listens for this itself: the server tells it, or it looks every few seconds
+    place.api.release()
+    until(lambda: not processes_of(run), "the end of the suspended run's process")
+    assert place.state(run)["name"] == "Suspended"
+    assert contents(place.lake) == {}
+    asked = Counter(place.api.asked)
+    assert place.post(f"flow_runs/{run}/resume", {})["status"] == "ACCEPT"
+    assert place.ended(run)["type"] == "COMPLETED"
+    assert contents(place.lake) == alone
+    assert sum((place.api.asked - asked).values()) < len(alone)  # what was finished was kept
+
+
+def test_of_two_runs_at_once_the_second_waits_for_the_first(place: Place, alone: Any) -> None:
+    place.api.hold("item/2[0-9]*")
+    first = place.start()
+    until(lambda: place.api.waiting, "a run that waits")
+    second = place.start()
+    until(lambda: place.state(second)["name"] == "AwaitingConcurrencySlot", "the second run's waiting")
+    place.api.release()
+    assert [place.ended(run)["type"] for run in (first, second)] == ["COMPLETED", "COMPLETED"]
+    assert contents(place.lake) == alone
+
+
+def test_a_run_that_is_cancelled_before_it_starts_asks_nobody(place: Place) -> None:
+    later = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2099-01-01T00:00:00Z"}}
+    scheduled = place.start(state=later)
+    place.prefect("flow-run", "cancel", scheduled)
+    assert place.ended(scheduled)["type"] == "CANCELLED"
+    assert not place.api.asked
+
+
+@pytest.mark.parametrize(
+    ("parameters", "named"),
+    [({"pods": 0}, "pods"), ({"rate": "fast"}, "rate"), ({"sources": "pokeapi"}, "sources"), ({"pod": 3}, "pod")],
+)
+def test_a_wrong_parameter_is_refused_before_a_run_is_made(
+    place: Place, parameters: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(httpx.HTTPStatusError) as error:
+        place.start(**parameters)
+    assert error.value.response.status_code in {409, 422}
+    assert named in error.value.response.text
