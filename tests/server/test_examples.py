@@ -128,7 +128,7 @@ def test_a_wrong_answer_is_refused_and_the_run_stays_paused(served: Server) -> N
     assert state_of(served, run) == "Paused"
     program(served, "interact.py", "skip", "--run", run)
     comes_to(served, run, "Completed")
-    until(lambda: "skip: " in log_of(served, run), "the run's log")
+    until(lambda: "skip:" in log_of(served, run), "the run's log")
 
 
 @pytest.mark.parametrize("wait", ["pause", "suspend"])
