@@ -22,8 +22,8 @@ COPY --from=dependencies /opt/trawl /opt/trawl
 # The one layer that changes with the code.
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
     /opt/trawl/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index /dist/*.whl
-# The showcase and its neighbours, for deployments that name examples/showcase.py in /app.
-COPY examples /app/examples
+# The showcase and its neighbours, for deployments that name examples/showcase.py in /opt/trawl.
+COPY examples /opt/trawl/examples
 # Everything that is written goes to $HOME, a volume in the cluster: the root file system may be read-only.
 ENV PATH=/opt/trawl/bin:$PATH \
     HOME=/home/trawl \
