@@ -29,7 +29,7 @@ test: setup ## Run the tests: fast, offline, deterministic
 	$(BIN)/pytest --numprocesses auto --dist loadgroup
 
 test-server: setup ## Run the tests against a real Prefect server and worker: some minutes, offline
-	$(BIN)/pytest tests/server --numprocesses 2 --dist loadfile
+	$(BIN)/pytest tests/server
 
 lint: setup ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -10,10 +10,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 PREFECT = [sys.executable, "-m", "prefect"]
-PATIENCE = 120  # seconds until a process that does not answer is given up
+PATIENCE = 240  # seconds until a process that does not answer is given up
 
 
 def free_port() -> int:
@@ -55,6 +59,16 @@ class Server:
             yield
         finally:
             self.start()
+
+    def ask(self, verb: str, path: str, body: Any = None) -> Any:
+        """As Prefect's own client does: SQLite takes one writer at a time, and a busy server answers 503."""
+        for _ in range(40):
+            answer = httpx.request(verb, f"{self.url}/{path.lstrip('/')}", json=body, timeout=60)
+            if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
 
     def requests(self) -> int:
         """How many requests it has answered, by its log."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from tests.server.processes import Server, server, until
@@ -43,9 +42,7 @@ class Api:
         self.server, self.file = server, file
 
     def ask(self, verb: str, path: str, body: Any = None) -> Any:
-        answer = httpx.request(verb, self.server.url + path, json=body, timeout=30)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+        return self.server.ask(verb, path, body)
 
     def emit(self, event: str, resource: dict[str, str], payload: Any = None, related: Any = ()) -> None:
         """As any program can, with nothing but HTTP."""

@@ -83,19 +83,10 @@ class Place:
         return str(self.post(f"deployments/{deployment}/create_flow_run", body)["id"])
 
     def get(self, path: str) -> Any:
-        return self._ask("GET", path)
+        return self.server.ask("GET", path)
 
     def post(self, path: str, body: Any) -> Any:
-        return self._ask("POST", path, body)
-
-    def _ask(self, verb: str, path: str, body: Any = None) -> Any:
-        """As Prefect's own client does: SQLite takes one writer at a time, and a busy server answers 503."""
-        for _ in range(20):
-            answer = httpx.request(verb, f"{self.server.url}/{path}", json=body, timeout=60)
-            if answer.status_code != 503:
-                break
-            time.sleep(0.5)
-        return answer.raise_for_status().json()
+        return self.server.ask("POST", path, body)
 
     def state(self, run: str) -> dict[str, Any]:
         return dict(self.get(f"flow_runs/{run}")["state"])
