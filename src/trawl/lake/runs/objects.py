@@ -11,12 +11,12 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from trawl.lake.log.table import LogFile
 from trawl.lake.store import Conflict, Store
@@ -65,6 +65,9 @@ class Plan:
     facts: Facts
 
 
+_Traffic = Annotated[str, Field(pattern="^(requests|not_modified|bytes|retries)$")]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What one shard came to.
@@ -85,7 +88,7 @@ class Outcome:
     unfetched: int
     told: dict[str, dict[str, str]]
     losses: dict[str, dict[str, list[str]]]
-    traffic: dict[str, Whole] = field(default_factory=dict)
+    traffic: dict[_Traffic, Whole] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
