@@ -1,4 +1,10 @@
-"""What things outside of Trawl are called after a source: a source's name has `_`, most other names only `-`."""
+"""What things outside of Trawl are called after a source: a source's name has `_`, most other names only `-`.
+
+And which name was meant.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 def slug_of(source: str) -> str:
@@ -14,3 +20,9 @@ def config_block_name(source: str) -> str:
 def public_calls_name(source: str) -> str:
     """The Prefect limit whose slots are a source's requests in flight, over all runs."""
     return f"{slug_of(source)}-public-calls"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The beginning of a remedy: `did you mean 'pokeapi'? `, where a known name is near; else nothing."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""

@@ -7,7 +7,6 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -16,6 +15,7 @@ from prefect._vendor.croniter.croniter import CroniterBadDateError, croniter
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from trawl.model.names import did_you_mean
 from trawl.model.values import Duration
 
 __all__ = ["Schedule", "Schedules", "Strict"]
@@ -54,8 +54,7 @@ def _check_cron(cron: str) -> str:
 def _check_timezone(name: str) -> str:
     known = available_timezones()
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "write an IANA name, for example Europe/Berlin"
+        hint = did_you_mean(name, known).strip() or "write an IANA name, for example Europe/Berlin"
         raise ValueError(f"{name!r} is no time zone; {hint}")
     return name
 

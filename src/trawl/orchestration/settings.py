@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from trawl.model.config import SLOWEST
+from trawl.model.names import did_you_mean
 from trawl.model.values import Duration, parse_duration
 from trawl.sources import source_names
 from trawl.sources.reading import checked, parse, read_text
@@ -52,8 +52,7 @@ def _check_source(name: str) -> str:
     """The flows run from the same image as set-up: what is not registered here is not there."""
     known = source_names()
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        hint = did_you_mean(name, known)
         raise ValueError(f"unknown source {name!r}; {hint}known are: {', '.join(known)}")
     return name
 

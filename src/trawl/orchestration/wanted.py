@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from trawl.model.errors import ConfigurationError
+from trawl.model.names import did_you_mean
 from trawl.sources import get_crawler
 
 from .automations import automations_of
@@ -154,8 +154,7 @@ def _check_job_variables(variables: Mapping[str, Any], template: Mapping[str, An
     known = list(schema.get("properties", {}))
     for name in variables:
         if name not in known and name.partition(".")[0] != "env":
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(name, known)
             raise ConfigurationError(
                 f"{place}: job_variables.{name}: the pool's job template has no such variable",
                 remedy=f"{hint}known are: {', '.join(known)}",
@@ -177,8 +176,7 @@ def _check_parameters(one: Deployment, flow: Flow[..., Any], place: str) -> None
     for where, parameters in given:
         for name in parameters:
             if name not in known:
-                near = get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
+                hint = did_you_mean(name, known)
                 raise ConfigurationError(
                     f"{place}: {where}.{name}: the flow {flow.name!r} has no such parameter",
                     remedy=f"{hint}known are: {', '.join(known) or 'none'}",
@@ -202,8 +200,7 @@ def _automations(settings: Settings, notify: str | None, deployments: list[Wante
         for action in body["actions"]:
             run = action.get("deployment")
             if run is not None and run not in known:
-                near = get_close_matches(run, known, n=1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
+                hint = did_you_mean(run, known)
                 raise ConfigurationError(
                     f"{origin}: automations.{name}.run: no deployment {run!r}",
                     remedy=f"{hint}known are: {', '.join(known)}",
@@ -225,8 +222,7 @@ def _check_names(parameters: Mapping[str, Any], deployment: Wanted, place: str) 
     known = deployment.fields["parameter_openapi_schema"].get("properties", {})
     for name in parameters:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(name, known)
             raise ConfigurationError(
                 f"{place}.{name}: the flow of {deployment.name!r} has no such parameter",
                 remedy=f"{hint}known are: {', '.join(known) or 'none'}",

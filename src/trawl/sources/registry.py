@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
@@ -14,6 +13,7 @@ from typing import Any
 
 from trawl.model.config import NAME, SourceConfig
 from trawl.model.errors import ConfigurationError, TrawlError
+from trawl.model.names import did_you_mean
 
 from .configured import ConfigLoader, PokeApiCrawler, YamlCrawler
 from .crawler import SourceCrawler
@@ -79,8 +79,7 @@ def _factory_of(text: str) -> Factory | None:
     with suppress(OSError):  # no path at all
         if path.suffix in {".yaml", ".yml"} or path.is_file():
             return None
-    near = get_close_matches(text, source_names(), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = did_you_mean(text, source_names())
     raise ConfigurationError(
         f"unknown source {text!r}",
         remedy=f"{hint}known are: {', '.join(source_names())}; or name a YAML file",

@@ -19,6 +19,7 @@ from trawl.lake.log.sql import connect
 from trawl.lake.source import SourceLake
 from trawl.lake.store import FAULTS, Store, explain, faults
 from trawl.model.errors import ConfigurationError
+from trawl.model.names import did_you_mean
 
 from . import finding, views
 
@@ -93,8 +94,7 @@ class Lake:
         """The part of a source that the lake holds. Raises ConfigurationError for another, with those that there are."""
         names = self.sources()
         if name not in names:
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            hint = did_you_mean(name, names)
             raise ConfigurationError(
                 f"the lake {self.url} holds no source {name!r}",
                 remedy=f"{hint}it holds: {', '.join(names) or 'none yet'}",
