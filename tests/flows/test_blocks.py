@@ -189,7 +189,7 @@ class TestOnAServer:
 
         with pytest.raises(ConfigurationError) as refused:
             asyncio.run(story())
-        assert f"the block {NAME}: api_base_url: 'nonsense' is no http(s) address" in str(refused.value)
+        assert f"the block {NAME}: api_base_url: 'nonsense' is not an http(s) address" in str(refused.value)
         assert "in the UI" in str(refused.value)
 
     @pytest.mark.parametrize("how", ["-m", "-f"])

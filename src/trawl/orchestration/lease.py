@@ -66,7 +66,7 @@ class Lease:
                     await client.renew_concurrency_lease(self._key, SECONDS)
             except FAULTS as error:
                 if not told:
-                    self._log.warning("the slots of the limit could not be kept (%s): the run goes on", error)
+                    self._log.warning("the slots of the limit could not be renewed (%s): the run goes on", error)
                 told = True
             else:
                 told = False

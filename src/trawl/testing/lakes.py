@@ -215,7 +215,7 @@ class LakeContract:
     def _present(self, lake: Lake, **more: Any) -> dict[str, Any]:
         rows = lake.query(f"SELECT key, payload FROM {_SOURCE}.records WHERE state = 'present'", **more).rows()
         found = [(row["key"], parse(row["payload"].encode())["value"]) for row in rows]
-        assert len(dict(found)) == len(found), "a record stands twice"
+        assert len(dict(found)) == len(found), "a record appears twice"
         return dict(found)
 
 

@@ -89,7 +89,8 @@ def test_a_look_at_another_record_s_document_says_what_to_write(desk: Desk) -> N
         api.odd = {2: Reply(body={"id": 3}), 3: Reply(body={"error": "oops"})}
         said = desk("try", str(desk.file), "authors", "2", "--base-url", url, code=1).out
         assert (
-            "the field 'id' is not the record's key '2' but '3'; `contract.key: null` if that is how the API is" in said
+            "the field 'id' is not the record's key '2' but '3'; `contract.key: null` if that is what the API sends"
+            in said
         )
         said = desk("try", str(desk.file), "authors", "3", "--base-url", url, code=1).out
         assert "the document is nothing but an error" in said

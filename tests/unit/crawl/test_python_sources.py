@@ -85,8 +85,8 @@ def test_a_list_from_anywhere_is_planned_and_fetched_like_any_other(tmp_path: Pa
         (lists(Batch([{"name": "no id"}])), "an item has no key at 'id'"),
         (lists(Batch([7])), "an item has no key"),
         (lists(Batch([{"id": 1, "set": {1}}])), "own code: TypeError: Type is not JSON serializable: set"),
-        (lists(Batch(items(1)), "page"), "discover_item_ids gave a str, no Batch"),
-        (lists(items(1)), "discover_item_ids gave a list, no Batch"),
+        (lists(Batch(items(1)), "page"), "discover_item_ids yielded a str, not a Batch"),
+        (lists(items(1)), "discover_item_ids yielded a list, not a Batch"),
         (lists(), "no page came at all"),
     ],
 )  # fmt: skip

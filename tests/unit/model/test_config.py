@@ -202,11 +202,11 @@ def test_parents_come_before_their_children() -> None:
     [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "b", "b": "c", "c": "a"}, {"a": "b", "b": "c", "c": "b"}],
 )
 def test_a_circle_of_parents_is_refused(parents: dict[str, str]) -> None:
-    assert "form a circle" in refused(endpoints={name: {"parent": parent} for name, parent in parents.items()})
+    assert "form a cycle" in refused(endpoints={name: {"parent": parent} for name, parent in parents.items()})
 
 
 def test_an_unknown_parent_is_refused() -> None:
-    assert "its parent 'b' is no endpoint" in refused(endpoints={"a": {"parent": "b"}})
+    assert "its parent 'b' is not an endpoint" in refused(endpoints={"a": {"parent": "b"}})
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_an_unknown_parent_is_refused() -> None:
         ({"detail": {"path": "{kee}"}}, "known are endpoint, key, label, item.FIELD, parent.FIELD"),
         ({"detail": {"path": "{item.}"}}, "is unknown"),
         ({"detail": {"path": "{}"}}, "is unknown"),
-        ({"detail": {"path": "{key"}}, "without its other half"),
+        ({"detail": {"path": "{key"}}, "an unmatched brace"),
         ({"detail": {"path": "https://h/{key}"}}, "relative to base_url"),
         ({"detail": {"path": "//h/{key}"}}, "relative to base_url"),
         ({"list": {"path": "{key}"}}, "known are endpoint"),

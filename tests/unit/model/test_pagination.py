@@ -215,8 +215,8 @@ def test_a_link_header_that_does_not_name_one_next_page_tears_the_listing_with_i
     [
         ({}, "has no 'results'"),
         ([], "has no 'results'"),
-        ({"results": {}}, "is no array"),
-        ({"results": None, "count": 1}, "is no array"),
+        ({"results": {}}, "is not an array"),
+        ({"results": None, "count": 1}, "is not an array"),
         ({"results": []}, "has no 'count'"),
         ({"results": [], "count": "5"}, "no count"),
         ({"results": [], "count": -1}, "no count"),
