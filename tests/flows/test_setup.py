@@ -57,8 +57,8 @@ def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> s
     [
         ("sources: {pokeapi: {discover: {cron: 61 * * * *}}}", ["sources.pokeapi.discover.0.cron", "'61 * * * *'", "minute (0-59)"]),
         ("sources: {pokeapi: {refresh: {cron: 0 0 30 2 *}}}", ["sources.pokeapi.refresh.0.cron", "matches no date"]),
-        ("sources: {pokeapi: {refresh: {cron: R * * * *}}}", ["sources.pokeapi.refresh.0.cron", "no cron"]),
-        ("sources: {pokeapi: {refresh: {cron: 0 0 3 * * *}}}", ["sources.pokeapi.refresh.0.cron", "no cron"]),
+        ("sources: {pokeapi: {refresh: {cron: R * * * *}}}", ["sources.pokeapi.refresh.0.cron", "not a cron"]),
+        ("sources: {pokeapi: {refresh: {cron: 0 0 3 * * *}}}", ["sources.pokeapi.refresh.0.cron", "not a cron"]),
         ("sources: {pokeapi: {discover: {cron: '', timezone: Europe/Berln}}}", ["sources.pokeapi.discover.0.timezone", "did you mean 'Europe/Berlin'?"]),
         ("sources: {pokeapi: {discover: {cron: '', timezone: ''}}}", ["sources.pokeapi.discover.0.timezone", "Europe/Berlin"]),
         ("sources: {pokapi: {}}", ["sources.pokapi", "did you mean 'pokeapi'?", "known are: pokeapi"]),

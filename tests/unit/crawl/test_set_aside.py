@@ -22,7 +22,7 @@ KINDS: dict[str, tuple[Reply, str]] = {
     "redirect elsewhere": (redirect("https://elsewhere.example.com/authors/1"), "is not on"),
     "redirect loop": (redirect("/api/v2/authors/1"), "more than 5 redirects"),
     "redirect to nowhere": (Reply(302, b"?"), "without a Location"),
-    "redirect to no address": (redirect("http://[oops/"), "no address"),
+    "redirect to no address": (redirect("http://[oops/"), "not an address"),
     "too large": (Reply(body=author(1, text="x" * 100_000)), "larger than 32768 bytes"),
     "300": (Reply(300, b"[]"), "answers 300"),
     "400": (Reply(400, b"{}"), "answers 400"),
