@@ -349,7 +349,7 @@ def _name_of(value: Any, path: str, body: Any, end: str | int | None) -> str | N
     if value is None or value is False or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise TornListing(f"{path!r} is {str(value)[:80]}, which is not the address of a page")
+        raise TornListing(f"{path!r} is {str(value)[:80]}, which does not lead to a page")
     name = scalar(body, path) or str(value)
     return None if end is not None and name == str(end) else name
 
