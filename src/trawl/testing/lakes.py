@@ -157,7 +157,7 @@ class LakeContract:
         history = _History(source)
         late = _History(source).run("late", 0, {"a": 0, "z": 0})
         source.log.commit(stale, "r1", history.run("r1", 0, {"a": 1}))
-        with pytest.raises(StaleCommit, match="moved on"):
+        with pytest.raises(StaleCommit, match="changed since"):
             source.log.commit(stale, "late", late)
         assert not source.log.holds("late")
         assert self._present(lake) == {"a": 1}

@@ -162,7 +162,7 @@ def test_what_fails_for_ever_stops_one_run_and_not_the_next(tmp_path: Path, kind
     with authors(odd=dict.fromkeys(POISONED, reply) if reply else {}) as (url, api):
         with pytest.raises(GuardTripped, match="of 102 due records failed") as caught:
             run(tmp_path, url, crawler)
-        assert "does not count again" in str(caught.value)
+        assert "repeated failures of a record do not count" in str(caught.value)
         assert ask(tmp_path, "SELECT status FROM books.runs") == [{"status": "aborted"}]
         assert present(tmp_path) == set()
         report = run(tmp_path, url, crawler)
