@@ -65,7 +65,7 @@ def contents(lake: Path | str | Lake, **more: Any) -> dict[tuple[str, str], Any]
     """The present records, parsed exactly."""
     rows = ask(lake, "SELECT endpoint, key, payload FROM pokeapi.records WHERE state = 'present'", **more)
     found = {(row["endpoint"], row["key"]): json.loads(row["payload"]) for row in rows}
-    assert len(found) == len(rows), "a record stands twice"
+    assert len(found) == len(rows), "a record appears twice"
     return found
 
 

@@ -1,4 +1,4 @@
-"""Trawl keeps a faithful, queryable, historised copy of any REST API, politely."""
+"""Trawl keeps a faithful, queryable copy of any REST API, with its full history, politely."""
 
 import os
 from importlib.metadata import version

@@ -104,7 +104,7 @@ def test_endpoints_that_differ_keep_what_each_of_them_says() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("api_base_url", "pokeapi", "no http(s) address"),
+        ("api_base_url", "pokeapi", "not an http(s) address"),
         ("api_base_url", "https://me:secret@h", "credentials"),
         ("api_key_block_name", "My Key", "Secret block"),
         ("detail_endpoint_template", "pokemon/", "the same for every record"),
@@ -189,7 +189,7 @@ class TestOnAServer:
 
         with pytest.raises(ConfigurationError) as refused:
             asyncio.run(story())
-        assert f"the block {NAME}: api_base_url: 'nonsense' is no http(s) address" in str(refused.value)
+        assert f"the block {NAME}: api_base_url: 'nonsense' is not an http(s) address" in str(refused.value)
         assert "in the UI" in str(refused.value)
 
     @pytest.mark.parametrize("how", ["-m", "-f"])

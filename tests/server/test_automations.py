@@ -115,7 +115,7 @@ def test_runs_that_are_dead_or_stuck_are_ended_and_no_others(api: Api) -> None:
 
     until(both, "the end of the dead run and of the stuck one", patience=240)
     said = api.ask("GET", f"/flow_runs/{dead}")["state"]["message"]
-    assert "No sign of life for 90 s" in said
+    assert "No heartbeat for 90 s" in said
     assert [api.state(run) for run in (healthy, done, others, other_stuck)] == [
         "RUNNING",
         "COMPLETED",

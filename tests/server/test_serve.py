@@ -135,7 +135,7 @@ def test_a_taken_port_is_named_with_what_to_do(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with serving(tmp_path, port=port, url="http://127.0.0.1:1") as it:
             assert it.process.wait(60) == 2
-            assert f"the port {port} cannot be had" in it.said
+            assert f"the port {port} cannot be used" in it.said
             assert f"--port {port + 1}" in it.said
 
 

@@ -39,7 +39,7 @@ def failed(said: Said, *command: str | Path) -> str:
     assert invoke([str(word) for word in command]) == 1
     words = said.readouterr().err
     assert "error: " in words
-    assert "fault of Trawl" not in words
+    assert "bug in Trawl" not in words
     return " ".join(words.split())
 
 
@@ -56,7 +56,7 @@ def test_a_full_disk_is_named_and_with_room_again_the_run_goes_on(
     with mounted(tmp_path, "-o", f"size={int(share * pages) * 4}k"), family_place(tmp_path / "lake", 0) as place:
         said = run_fails(place, family_file, capsys)
         assert "the disk is full" in said
-        assert "make room" in said
+        assert "free some space" in said
         subprocess.run(["mount", "-o", "remount,size=20m", str(tmp_path)], check=True)
         assert place.finish().status == "done"
         assert holdings(place.lake, "family") == holdings(family_lakes(0), "family")

@@ -89,7 +89,7 @@ def test_in_the_middle_of_fetching(
         place.gate.slow_after = 60
         process = place.run(family_file)
         assert until(process, asked(place, 60))
-        assert "goes on" in interrupt(process, number, code)
+        assert "continues" in interrupt(process, number, code)
         assert released(place)
         finished = {f"{endpoint}/{key}" for endpoint, key in place.finished_shards()}
         assert finished

@@ -1,4 +1,4 @@
-"""SIGKILL at every boundary between two steps and at random moments, from outside. Nothing is lost, nothing stands twice."""
+"""SIGKILL at every boundary between two steps and at random moments, from outside. Nothing is lost, nothing appears twice."""
 
 import json
 import random

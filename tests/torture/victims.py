@@ -133,7 +133,7 @@ QUESTIONS = {
 
 
 def holdings(lake: Path | str, source: str, **more: Any) -> dict[str, list[str]]:
-    """All that the views tell of the records, run ids and times apart; a row that stands twice is there twice."""
+    """All that the views tell of the records, run ids and times apart; a row that appears twice is there twice."""
     found = Lake(lake)
     return {
         view: sorted(

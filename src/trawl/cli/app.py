@@ -21,7 +21,7 @@ _ISSUES = "https://github.com/trawl-crawler/trawl/issues"
 
 app = App(
     name="trawl",
-    help="Keep a faithful, queryable, historised copy of a REST API, politely.\n\n"
+    help="Keep a faithful, queryable copy of a REST API with its full history, politely.\n\n"
     'Start with `trawl run pokeapi --endpoint stat`, then ask `trawl query "SELECT * FROM pokeapi.records"`.',
     version=trawl.__version__,
     help_format="markdown",
@@ -50,10 +50,10 @@ _commands = {
 }
 _groups = {
     Group("Crawl", sort_key=0): ("run", "plan", "try"),
-    Group("Ask", sort_key=1): ("query", "changes", "history", "export"),
-    Group("Look after the lake", sort_key=2): ("status", "maintain", "quarantine", "forget", "rekey"),
+    Group("Query", sort_key=1): ("query", "changes", "history", "export"),
+    Group("Maintain the lake", sort_key=2): ("status", "maintain", "quarantine", "forget", "rekey"),
     Group("Sources", sort_key=3): ("sources", "check"),
-    Group("Around it", sort_key=4): ("serve", "setup", "replica", "completion"),
+    Group("Other", sort_key=4): ("serve", "setup", "replica", "completion"),
 }
 for _place, (_name, _path) in enumerate(_commands.items()):
     app.command(_path, name=_name, sort_key=_place, group=next(g for g, names in _groups.items() if _name in names))
@@ -115,7 +115,7 @@ def _refuse_broken(arguments: list[str]) -> None:
     """Bytes that are no UTF-8 come as lone surrogates, which neither SQL nor an address can hold."""
     for argument in arguments:
         if re.search("[\ud800-\udfff]", argument):
-            raise ConfigurationError(f"the argument {argument!a} is no UTF-8", remedy="write it in UTF-8")
+            raise ConfigurationError(f"the argument {argument!a} is not UTF-8", remedy="write it in UTF-8")
 
 
 def _output_fault() -> OSError | None:
@@ -139,9 +139,9 @@ def _interrupted(arguments: list[str]) -> int:
 
 def _farewell(arguments: list[str]) -> str:
     if arguments[:1] == ["run"]:
-        return "interrupted: the lake is as it was; the same command goes on with what is finished"
+        return "interrupted: the lake is unchanged; the same command continues with what is finished"
     if arguments[:1] == ["serve"]:
-        return "stopped; a run that was not finished goes on with what it has when it is started again"
+        return "stopped; an unfinished run continues when it is started again"
     return "interrupted"
 
 
@@ -163,5 +163,5 @@ def _print_fault(error: Exception) -> None:
     """Something that nobody foresaw: one line, and where to tell of it."""
     if os.environ.get("TRAWL_DEBUG"):
         errors.print(visible("".join(traceback.format_exception(error)), lines=True), markup=False)
-    remedy = f"this is a fault of Trawl: please report it at {_ISSUES}, with what TRAWL_DEBUG=1 shows"
+    remedy = f"this is a bug in Trawl: please report it at {_ISSUES}, with what TRAWL_DEBUG=1 shows"
     _print(TrawlError(" ".join(f"{type(error).__name__}: {error}".split())[:400], remedy=remedy))

@@ -59,7 +59,7 @@ def changes(
     lake: LakeOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Show what changed, counted and then record by record.
+    """Show what changed: the counts, then each record.
 
     ```
     trawl changes pokeapi

@@ -65,7 +65,7 @@ def check(
         print_json({"ok": not wrong, "checks": [asdict(finding) for finding in findings]})
     elif live:
         warnings = sum(finding.level is Level.WARNING for finding in findings)
-        out.print(f"[bold]{_count(len(wrong))} wrong, {_count(warnings)} to know of[/]")
+        out.print(f"[bold]{_count(len(wrong), 'nothing')} wrong, {_count(warnings, 'no')} warnings[/]")
     return 1 if wrong else 0
 
 
@@ -97,7 +97,7 @@ def _described(config: SourceConfig) -> Iterator[Health]:
             config.name,
             "contract",
             Level.WARNING,
-            f"none for {some_of(config.uncontracted)}: what comes there instead of a document may be believed",
+            f"none for {some_of(config.uncontracted)}: a wrong answer may be taken for a document there",
             "write the fields that every document has, for example `contract: {fields: {id: integer, name: string}, key: "
             f"id}}`; `trawl try {config.name} {config.uncontracted[0]} KEY` suggests them from a document",
         )
@@ -110,5 +110,5 @@ def _show(finding: Health) -> None:
         print_marked(" " * len("warning"), f"[bold]do:[/] {verbatim(finding.remedy)}")
 
 
-def _count(number: int) -> str:
-    return "nothing" if number == 0 else f"{number:,}"
+def _count(number: int, none: str) -> str:
+    return none if number == 0 else f"{number:,}"

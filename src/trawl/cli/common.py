@@ -67,7 +67,7 @@ def parse_time(text: str | None, flag: str, *, more: str = "") -> datetime | Non
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(
-            f"{flag} {text!r} is no time", remedy=f"write for example 2026-08-03 or 2026-08-03T12:00:00+00:00{more}"
+            f"{flag} {text!r} is not a time", remedy=f"write for example 2026-08-03 or 2026-08-03T12:00:00+00:00{more}"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
@@ -85,7 +85,9 @@ def confirm(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise ConfigurationError("this cannot be undone, and there is no terminal to ask at", remedy="add --yes")
+        raise ConfigurationError(
+            "this cannot be undone, and there is no terminal for a confirmation", remedy="add --yes"
+        )
     return Confirm.ask(question, console=talk, default=False)
 
 

@@ -25,7 +25,7 @@ def forget(
     dry_run: Flag = False,
     json_output: JsonOption = False,
 ) -> int:
-    """Erase a record and its children for good: from every version, from quarantine, and from the files themselves.
+    """Erase a record and its children permanently: from all versions, from quarantine, and from the files.
 
     It stays away: a hash of its key is remembered, and no later crawl stores it, though the API may list it. No `--as-of`
     brings it back, and whoever reads the log's old versions by Delta's time travel finds their files gone.
@@ -40,7 +40,7 @@ def forget(
     source
         A source that the lake holds.
     endpoint
-        One of its endpoints.
+        One of the source's endpoints.
     key
         The record's key, or its label (any case).
     until_listed_again
@@ -75,12 +75,12 @@ def _show(source: str, found: Forgotten) -> None:
     also = f" (with its records in {', '.join(children)})" if children else ""
     out.print(f"[bold]{source}/{own}[/] {verbatim(found.key)}{also}:")
     out.print(
-        f"  {count_of(found.rows, 'row')} in {count_of(found.files, 'file')} of the log, which are written anew without; "
+        f"  {count_of(found.rows, 'row')} in {count_of(found.files, 'file')} of the log, which are rewritten without them; "
         f"{count_of(found.loose, 'file')} that no commit names; {count_of(found.answers, 'quarantined answer')}"
     )
     if found.plans:
         out.print(f"  {count_of(found.plans, 'unfinished plan')} may hold it and will be given up")
     if found.remembered:
-        out.print("  a hash of its key is remembered: it stays away, even if the API still lists it")
+        out.print("  a hash of its key is remembered: it is not stored again, even if the API still lists it")
     else:
         out.print("  [yellow]not remembered:[/] if the API still lists it, the next crawl stores it again")

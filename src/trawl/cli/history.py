@@ -26,7 +26,7 @@ def history(
     lake: LakeOption = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Show every change of a record, and what was different in each version.
+    """Show every change of a record, with the differences between versions.
 
     ```
     trawl history pokeapi pokemon 25
@@ -38,7 +38,7 @@ def history(
     source
         A source that the lake holds.
     endpoint
-        One of its endpoints.
+        One of the source's endpoints.
     key
         The record's key, or its label (any case).
     limit

@@ -16,7 +16,7 @@ def maintain(
     dry_run: Flag = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Fold old checks, join small files, delete what nobody needs. History stays: every `--as-of` answers as before.
+    """Compact old checks and small files, delete what is no longer needed. History (`--as-of`) does not change.
 
     What is deleted: files that no commit names any longer, plans and files of dead runs, quarantined answers of records
     that were read well since, manifests of runs that ended without a commit (after 90 days at least). Never what an

@@ -19,7 +19,7 @@ def plan(
     force: Flag = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Say what a refresh would fetch, and how long that would take. Asks the token and the lists; writes nothing.
+    """Show what a refresh would fetch, and how long that would take. Requests token and lists; writes nothing.
 
     ```
     trawl plan pokeapi

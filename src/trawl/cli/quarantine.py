@@ -73,7 +73,7 @@ def show(
     body: Flag = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Show a kept answer whole: reason, status, headers, body.
+    """Show a kept answer completely: reason, status, headers, body.
 
     ```
     trawl quarantine show pokeapi pokemon pikachu
@@ -85,7 +85,7 @@ def show(
     source
         A source that the lake holds.
     endpoint
-        One of its endpoints.
+        One of the source's endpoints.
     key
         The record's key, or its label (any case).
     run
@@ -138,7 +138,7 @@ def replay(
     dry_run: Flag = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Run kept answers again through the source's contract and rules of today, without a request.
+    """Check kept answers again with the source's current contract and rules, without a request.
 
     For when the contract was wrong, and the source's YAML has been corrected. What passes becomes content, as of the
     instant at which it came; what does not stays open, and so does what holds no document. A record that was read well

@@ -21,7 +21,7 @@ def query(
     as_of: AsOfOption = None,
     format: Literal["table", "json", "jsonl", "csv", "parquet"] = "table",
 ) -> None:
-    """Ask the lake in SQL (DuckDB's). Each source has the views records, versions, changes, runs and quarantine.
+    """Query the lake in SQL (DuckDB's). Each source has the views records, versions, changes, runs and quarantine.
 
     ```
     trawl query "SELECT endpoint, count(*) FROM pokeapi.records GROUP BY 1 ORDER BY 2 DESC"

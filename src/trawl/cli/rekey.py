@@ -16,10 +16,10 @@ def rekey(
     dry_run: Flag = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Give stored records the keys of the source's key policy of today, with their whole history.
+    """Change the keys of stored records to the source's current key policy, with their whole history.
 
     Keys are taken from what is stored: a field of the document, the label, or with a `pattern` the record's address.
-    Children move with their parents. If a key cannot be told, or two records would share one, nothing is changed.
+    Children move with their parents. If a key cannot be found, or two records would share one, nothing is changed.
 
     ```
     trawl rekey ./my-api.yaml --dry-run

@@ -21,7 +21,7 @@ from trawl.replica import (
 )
 
 _FAULTS = f"""
-A fault, as `name=value`; may be given often. Nothing goes wrong unless asked for:
+A fault, as `name=value`; repeatable. Without any there are no faults:
 
 {Faults.describe()}
 """
@@ -39,7 +39,7 @@ def replica(
     host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="The port; 0 takes a free one.")] = 8000,
 ) -> None:
-    """Serve a stand-in of PokeAPI: its real headers, lists and errors, and no load on the real service.
+    """Serve a replica of PokeAPI with its real headers, lists and errors, without load on the real service.
 
     ```
     trawl replica --generate 3000
@@ -47,7 +47,7 @@ def replica(
     trawl replica --generate 3000 --fault errors=0.05 --fault cut=0.01
     ```
 
-    At its end it says how politely it was asked; until then `GET /referee` does.
+    When it stops, it reports how polite its client was; until then, `GET /referee` does.
 
     Parameters
     ----------

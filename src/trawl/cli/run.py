@@ -47,7 +47,7 @@ def run(
 ) -> int:
     """Crawl a source into the lake: list it, fetch what is due, commit once.
 
-    A run that was killed is taken up again by the next one. Ctrl-C is safe at any moment.
+    If a run was killed, the next one continues it. Ctrl-C is safe at any time.
 
     ```
     trawl run pokeapi --endpoint stat --endpoint type
@@ -139,11 +139,11 @@ def show(report: Report) -> None:
         since = (
             "the lake has nothing of it" if report.endpoints[name].never_read else f"{count_of(runs, 'run')} in a row"
         )
-        out.print(f"[red]not read:[/] the list of {name} ({since}); the listing before is what holds")
+        out.print(f"[red]not read:[/] the list of {name} ({since}); the previous listing stays in effect")
     if report.held:
         flags = " ".join(f"--accept {name}" for name in report.held)
         out.print(
-            f"[yellow]held:[/] {', '.join(report.held)}. Look, then: trawl run {report.source} {flags} (or --reject)"
+            f"[yellow]held:[/] {', '.join(report.held)}. Check them, then: trawl run {report.source} {flags} (or --reject)"
         )
 
 
@@ -157,5 +157,5 @@ def rate_of(text: str | None) -> float | Literal["unlimited"] | None:
         return float(text)
     except ValueError:
         raise ConfigurationError(
-            f"--rate {text!r} is no rate", remedy="give requests per second, or 'unlimited'"
+            f"--rate {text!r} is not a valid rate", remedy="give requests per second, or 'unlimited'"
         ) from None

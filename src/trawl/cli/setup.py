@@ -21,7 +21,7 @@ def setup(
     dry_run: Flag = False,
     overwrite: Flag = False,
 ) -> None:
-    """Prepare a Prefect server: buckets, blocks, limits, work pool, queues, deployments, schedules, automations.
+    """Set up a Prefect server: buckets, blocks, limits, work pool, queues, deployments, schedules, automations.
 
     Run it as often as you like: it makes what is missing, brings up to date what it made, and leaves what a person edited
     in the UI, which it names. The server is the one that Prefect's own commands would talk to (PREFECT_API_URL).

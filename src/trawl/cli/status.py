@@ -71,7 +71,7 @@ def _show(name: str, fact: dict[str, Any]) -> None:
             f"  [red]degraded[/] the list of {endpoint} could not be read in {times}: {verbatim(one_line(unread['reason']))}"
         )
     for run in fact["unfinished"]:
-        out.print(f"  [yellow]unfinished[/] run {verbatim(run)}: the next run with the same options goes on with it")
+        out.print(f"  [yellow]unfinished[/] run {verbatim(run)}: the next run with the same options continues it")
     if fact["quarantined"]:
         out.print(f'  [yellow]quarantined[/] {fact["quarantined"]:,} (trawl query "FROM {name}.quarantine WHERE open")')
     if fact["writing"]:

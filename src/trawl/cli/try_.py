@@ -27,7 +27,7 @@ def try_(
     lake: LakeOption = None,
     json_output: JsonOption = False,
 ) -> int:
-    """Ask for one list or one record, and explain the answer and what a crawl would do with it. Writes nothing.
+    """Request one list or one record; explain the answer and what a crawl would do with it. Writes nothing.
 
     ```
     trawl try pokeapi pokemon
@@ -40,7 +40,7 @@ def try_(
     source
         A registered source or a YAML file, also one that is not finished.
     endpoint
-        One of its endpoints.
+        One of the source's endpoints.
     key
         A record's key or label; without one, the list is asked for.
     base_url
@@ -95,8 +95,8 @@ def _hint(name: str) -> str:
     return {
         "etag": "asked for again with If-None-Match: 304 where nothing changed",
         "last-modified": "asked for again with If-Modified-Since: 304 where nothing changed",
-        "age": "seconds that a cache has held this answer",
-        "retry-after": "how long the API asks to be left alone",
+        "age": "age of this answer in a cache, in seconds",
+        "retry-after": "the pause that the API asks for",
     }.get(name, "" if name in _PLAIN else "which version of the API answered")
 
 
@@ -110,7 +110,9 @@ def _show_list(listing: ListFacts) -> None:
     facts.append(("items", f"{listing.items:,}{counted}"))
     mark = "[green]verified[/]" if listing.verified else "[yellow]not verified[/]"
     facts.append(("listing", f"{mark}: {verbatim(listing.note)}" if listing.note else mark))
-    facts.append(("snapshot", "one answer, so one moment" if listing.complete else "[yellow]several answers[/]"))
+    facts.append(
+        ("snapshot", "one answer, so a consistent snapshot" if listing.complete else "[yellow]several answers[/]")
+    )
     for index, (key, label) in enumerate(listing.keys):
         facts.append(("" if index else "first keys", verbatim(key) + (f" [dim]{verbatim(label)}[/]" if label else "")))
     print_facts(facts)
@@ -128,13 +130,11 @@ def _show_record(record: RecordFacts) -> None:
         facts.append(("" if index else "contract", f"{mark} {where} is {found}{wanted}"))
     if record.suggestion:
         suggested = verbatim(record.suggestion)
-        facts.append(
-            ("", f"[yellow]none is written[/]: of its documents nothing else is asked. Suggested: {suggested}")
-        )
+        facts.append(("", f"[yellow]there is none[/]: its documents are not checked further. Suggested: {suggested}"))
     hashes = {"bytes": record.byte_hash, "canonical": record.canonical_hash, "semantic": record.semantic_hash}
     facts.append(("hashes", ", ".join(f"{name} {digest[:12]}" for name, digest in hashes.items())))
     lists = ", ".join(f"{path} {number:,}" for path, number in record.unordered.items())
-    none = "[dim]none of the declared lists stands here[/]"
+    none = "[dim]none of the declared lists is in this document[/]"
     facts.append(("unordered", verbatim(shorten(lists, 4 * line_width())) if lists else none))
     if record.version:
         facts.append(("lake", f"version {record.version}, {record.state}"))

@@ -58,7 +58,7 @@ class Doubts:
                 )
             if self._lost(prior, answer, policy):
                 raise BrokenBody(
-                    f"contract: the document does not tell the record's key {prior.key!r} any longer; {RENOUNCE}"
+                    f"contract: the document no longer contains the record's key {prior.key!r}; {RENOUNCE}"
                 )
 
     def _addressed(self, prior: Prior, led_to: str) -> str | None:

@@ -165,8 +165,8 @@ def record_failure(context: Context, client: Client, error: BaseException) -> No
     if isinstance(error, GuardTripped):
         status = "aborted"
     elif not isinstance(error, Exception):
-        status, note = "interrupted", "the next run with the same options goes on with what is finished"
+        status, note = "interrupted", "the next run with the same options continues with what is finished"
     try:
         ended(context, client, status, note)
     except TrawlError:
-        context.progress.warn("the lake cannot even take the note that this run failed")
+        context.progress.warn("not even the note that this run failed can be written to the lake")

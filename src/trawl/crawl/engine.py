@@ -42,13 +42,13 @@ async def crawl(
 ) -> Report:
     """Crawl a source (a configuration, or a crawler of its own) into a lake, once: one run, at most one commit.
 
-    `shards` says where what is due is fetched: by default in this process.
+    `shards` decides where due records are fetched: by default in this process.
 
     Raises:
-        ConfigurationError: something is wrong that can be known before the first request, or the host is unreachable.
+        ConfigurationError: an error that can be found before the first request, or the host is unreachable.
         LeaseHeld: another run is writing this source.
         GuardTripped: too much failed or was set aside; nothing was committed, finished shards are kept.
-        LakeError: the lake cannot be read or written; it is as it was.
+        LakeError: the lake cannot be read or written; it is unchanged.
     """
     with lake.faults():
         return await _crawl(
@@ -157,7 +157,7 @@ async def _run(
     plan = await in_thread(adopt, context)
     if plan is not None:
         context = replace(context, run=plan.run)
-        context.progress.say(f"going on with run {plan.run} of {plan.created_at}")
+        context.progress.say(f"continuing run {plan.run} of {plan.created_at}")
     host = SharedHost(context, lake)
     async with _client(context, host.cool_down, load_block) as client:
         if client.keyless:

@@ -285,7 +285,7 @@ def read_document(
         config.contract.check(value, key)
     told = config.detail is None or config.contract.check_document(value, key, policy)
     if config.parent is not None and (sign := continued(value, response.headers.get("link", ""))) is not None:
-        raise BrokenBody(f"the document goes on, and a child cannot be a list of several pages yet: {sign.says}")
+        raise BrokenBody(f"the document has more pages, which is not supported for a child yet: {sign.says}")
     version, order = version_of(source.version_token, response.headers)
     validators = validators_of(response.headers, response.at)
     return Answer(

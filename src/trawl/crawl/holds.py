@@ -87,6 +87,6 @@ def _check_base(context: Context, name: str, files: list[LogFile], hold: dict[st
     """What was held was decided against the rows of then: with newer rows it would be a regression."""
     if context.lake.overtaken(context.base, files):
         raise ConfigurationError(
-            f"--accept {name}: the endpoint has been crawled since run {hold['run_id']} held its news",
+            f"--accept {name}: the endpoint has been crawled since run {hold['run_id']} held its changes",
             remedy=f"--reject {name} drops them; a new run then decides on what the API says now",
         )

@@ -87,6 +87,6 @@ class SharedHost:
         if self._told is not None and until <= self._told:
             return
         self._told = until
-        self._context.progress.warn(f"the API asks to be left alone until {until:%H:%M:%S} UTC")
+        self._context.progress.warn(f"the API asks for a pause until {until:%H:%M:%S} UTC")
         with suppress(LakeError):  # this run keeps to it in any case
             await asyncio.to_thread(self._board.publish, until)

@@ -112,7 +112,7 @@ async def list_endpoint(
             reason, remedy = fault_of(crawler, error), None
             continue
         if not believe_older and not isinstance(listing, Kept) and _older(listing.state, known):
-            return Kept(endpoint, "the listing is of an older deploy than the one that is held", unread=False)
+            return Kept(endpoint, "the listing is of an older deploy than the stored one", unread=False)
         return listing
     return Kept(endpoint, reason, remedy)
 
@@ -132,7 +132,7 @@ async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: Li
     async with closing(Asking(crawler, client).batches(endpoint, validators)) as batches:
         async for batch in batches:
             if not isinstance(batch, Batch):
-                raise TypeError(f"discover_item_ids gave a {type(batch).__name__}, no Batch")
+                raise TypeError(f"discover_item_ids yielded a {type(batch).__name__}, not a Batch")
             answer = await answer_in(batch, client.clock()) or Response(
                 200, Action.OK, {}, text(batch.items), client.clock()
             )
@@ -165,7 +165,7 @@ async def _list(client: Client, crawler: SourceCrawler, endpoint: str, known: Li
         notes.append(note)
     if columns.keyless:
         notes.append(
-            f"{columns.keyless} of {columns.items} items have no key, so nobody is missing by this list: {columns.reason}"
+            f"{columns.keyless} of {columns.items} items have no key, so this list marks no record as missing: {columns.reason}"
         )
     # Only of a list in one answer, and by that answer, can a 304 say that nothing has changed.
     state = state_of(token, first, validators_of(first.headers, first.at) if proved and not keyless else None)
@@ -196,11 +196,11 @@ def verify_counts(counts: Sequence[tuple[int, int]], items: int) -> str | None:
                 remedy="the list changes while it is read: larger pages, or a fixed order (a sort parameter in "
                 "`list.params`), make that rarer",
             )
-        return "the API counts the items of each page, not those of the list: its count is not believed"
+        return "the API counts the items of each page, not those of the list: the count is ignored"
     if claimed and (count := claimed.pop()) != items:
         if items < count:
             raise TornListing(f"{items} items came, the API counts {count}")
-        return f"{items} items came, the API counts {count}: its count is not believed"
+        return f"{items} items came, the API counts {count}: the count is ignored"
     return None
 
 
@@ -276,7 +276,7 @@ class Columns:
             if name.startswith("item."):
                 values[name] = scalar(item, name.removeprefix("item."))
                 if values[name] is None:
-                    raise TornListing(f"the item {key!r} has no {name!r} for its path")
+                    raise TornListing(f"the item {key!r} has no {name!r}, which its path needs")
         return fill(self._template, **values)
 
 

@@ -14,10 +14,10 @@ from trawl.model.records import Result, Settled
 _GUARDS = {Result.FAILED: "failed", Result.FORBIDDEN: "failed", Result.QUARANTINED: "quarantined"}
 _VERBS = {"failed": "failed", "quarantined": "were set aside"}
 _REMEDIES = {
-    "failed": "look at the API; a run within a day goes on with the shards that are finished",
-    "quarantined": "look at the API, and at `contract` and `detail` of the source (trawl try {source} {endpoint} {key})",
+    "failed": "check the API; a run within a day continues with the finished shards",
+    "quarantined": "check the API, and `contract` and `detail` of the source (trawl try {source} {endpoint} {key})",
 }
-_ONCE = "what fails again does not count again"
+_ONCE = "repeated failures of a record do not count"
 
 
 def loss_of(settled: Settled) -> str | None:
@@ -57,7 +57,7 @@ class Losses:
     def check(self) -> None:
         """Raise GuardTripped if too much came to nothing in the shards that were taken."""
         for (guard, endpoint), keys in self._first.items():
-            self._check(guard, endpoint, keys[-1], "its shard was fetched by another process, whose log says more")
+            self._check(guard, endpoint, keys[-1], "its shard was fetched by another process, see its log")
 
     def noted(self) -> dict[str, list[str]]:
         """What the next run must not count again, by endpoint."""

@@ -15,18 +15,18 @@ Mode = Literal["discover", "refresh"]
 
 @dataclass(frozen=True, slots=True)
 class CrawlOptions:
-    """one run's options; what is None is as the source says.
+    """The options of one run; None means the source's own value.
 
     Attributes:
-        mode: `discover` asks the token and the lists; `refresh` also fetches what is due.
-        base_url: takes the place of the source's address.
+        mode: `discover` requests only the token and the lists; `refresh` also fetches what is due.
+        base_url: overrides the source's address.
         endpoints: only these (children are named on their own); empty is all.
         rate: requests per second, or "unlimited" (on private hosts only).
-        max_requests: the run's budget; what it leaves stays due.
-        force: everything is due, still conditional.
+        max_requests: the run's request budget; the rest stays due.
+        force: everything is due; requests stay conditional.
         no_cache: no validators are sent.
-        accept, reject: endpoints whose held news are let through or dropped.
-        wait: how long to wait for another writer; None refuses at once.
+        accept, reject: endpoints whose held changes are committed or dropped.
+        wait: how long to wait for another writer; None: do not wait.
         allow_rollback: believe an older deploy than the lake holds.
     """
 
@@ -66,7 +66,9 @@ def resolve(source: SourceConfig, options: CrawlOptions) -> Target:
     base_url = base_url_of(source, options.base_url)
     rate, connections = pace_of(source, base_url, options.rate)
     if options.max_requests is not None and options.max_requests < 1:
-        raise ConfigurationError(f"--max-requests {options.max_requests} is no budget", remedy="give at least 1")
+        raise ConfigurationError(
+            f"--max-requests {options.max_requests} is not a valid budget", remedy="give at least 1"
+        )
     return Target(base_url, options.endpoints or tuple(source.endpoints), rate, connections)
 
 

@@ -196,7 +196,7 @@ def adopt(context: Context) -> Plan | None:
     news, wanted, now = context.base.news, fingerprint_of(context), context.started_at
     for run, plan in context.lake.runs.unfinished().items():
         if plan is None:
-            context.progress.say(f"run {run}: its unfinished plan is given up: it is not whole")
+            context.progress.say(f"run {run}: its unfinished plan is given up: it is incomplete")
             context.lake.runs.drop_plan(run)
             continue
         reason = _unfit(plan, wanted, news, now)
@@ -206,7 +206,7 @@ def adopt(context: Context) -> Plan | None:
             found = plan
             if broken := context.lake.runs.drop_broken_outcomes(run):
                 context.progress.say(
-                    f"run {run}: {count_of(broken, 'shard')} must be fetched again: their files are not whole"
+                    f"run {run}: {count_of(broken, 'shard')} must be fetched again: their files are incomplete"
                 )
             continue
         context.progress.say(f"run {plan.run}: its unfinished plan is given up: {reason or 'an older one is finished'}")
@@ -220,10 +220,10 @@ def check_plan(context: Context, run: str, shards: Sequence[int]) -> Plan:
     if plan is None or not set(shards) <= set(range(len(plan.shards))):
         raise ConfigurationError(
             f"the lake has no shards {', '.join(map(str, shards))} of run {run} of {name}: the run has ended",
-            remedy="start a refresh: it plans anew",
+            remedy="start a refresh: it makes a new plan",
         )
     if (reason := _unfit(plan, fingerprint_of(context), context.base.news, context.started_at)) is not None:
-        raise ConfigurationError(f"run {run} of {name}: {reason}", remedy="start a refresh: it plans anew")
+        raise ConfigurationError(f"run {run} of {name}: {reason}", remedy="start a refresh: it makes a new plan")
     return plan
 
 
@@ -231,7 +231,7 @@ def _unfit(plan: Plan, wanted: str, news: int, now: datetime) -> str | None:
     if plan.config != wanted:
         return "it was made with another configuration"
     if plan.base != news:
-        return "the log has moved on since"
+        return "the log has changed since"
     if now - datetime.fromisoformat(plan.created_at) > ADOPTABLE:
         return "it is older than a day"
     return None
@@ -250,11 +250,11 @@ async def _ask_token(context: Context, client: Client) -> tuple[Seen | None, dic
     except NoToken as error:
         if facts.get("no_token") != config.path:
             context.progress.say(
-                f"the API has no version token at {config.path} ({error.message}): goes on without one"
+                f"the API has no version token at {config.path} ({error.message}): continues without one"
             )
         return None, facts | {"no_token": config.path}
     except (Retriable, Skippable) as error:
-        context.progress.warn(f"the version token {config.path} tells nothing: {error.message}")
+        context.progress.warn(f"the version token {config.path} cannot be read: {error.message}")
         return None, facts
 
 

@@ -37,8 +37,8 @@ class EndpointReport:
 class Report:
     """One run.
 
-    `status` is `done`, `no change`, `held` (done, but news of some endpoints wait for a decision), `degraded` (done, but
-    the list of some endpoints could not be read, so the listing before is what holds), `failed` (with a commit: the lake
+    `status` is `done`, `no change`, `held` (done, but changes of some endpoints wait for a decision), `degraded` (done, but
+    the list of some endpoints could not be read, so the previous listing stays in effect), `failed` (with a commit: the lake
     has nothing of an endpoint whose list could not be read), `aborted` or `interrupted`.
     """
 
@@ -62,17 +62,17 @@ class Report:
 
     @property
     def held(self) -> list[str]:
-        """The endpoints whose news wait for `--accept` or `--reject`."""
+        """The endpoints whose changes wait for `--accept` or `--reject`."""
         return [name for name, counts in self.endpoints.items() if counts.held]
 
     @property
     def unread(self) -> dict[str, int]:
-        """The endpoints whose list could not be read, and in how many runs in a row that is so."""
+        """The endpoints whose list could not be read, and for how many runs in a row."""
         return {name: counts.unread for name, counts in self.endpoints.items() if counts.unread}
 
     @property
     def ok(self) -> bool:
-        """Whether nobody need be called: a degraded run is well for two times in a row, not for three."""
+        """Whether the run counts as successful: a degraded run does for the first two times in a row, not for the third."""
         passed = self.status not in {"aborted", "failed", "interrupted"}
         return passed and max(self.unread.values(), default=0) < UNREAD_RUNS
 

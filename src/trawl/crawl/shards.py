@@ -27,7 +27,7 @@ class ShardWork:
     Attributes:
         run: the run whose plan holds it.
         connections: how many requests this process may have in flight.
-        here: fetches it in this process, with at most so many requests in flight, and stores its outcome.
+        here: fetches it in this process, with at most so many concurrent requests, and stores its outcome.
     """
 
     run: str
@@ -119,7 +119,7 @@ class Fetching:
         return cls(context, client, plan, done, losses, alone=alone)
 
     async def here(self, shard: Shard, connections: int) -> Outcome:
-        """Fetch a shard in this process, with at most so many requests in flight."""
+        """Fetch a shard in this process, with at most so many concurrent requests."""
         self._counted.add(shard.number)
         with self._noted():
             return await self._fetcher.fetch(shard.number, connections)

@@ -64,7 +64,7 @@ def examine_store(lake: Lake) -> Iterator[Health]:
         yield Health("lake", what, Level.OK, f"{lake.url} can be read and written; conditional writes work")
 
 
-_CONDITIONAL = "use a server that knows If-Match and If-None-Match on PUT (AWS S3, MinIO, Cloudflare R2)"
+_CONDITIONAL = "use a server that supports If-Match and If-None-Match on PUT (AWS S3, MinIO, Cloudflare R2)"
 
 
 class _Lost(Exception):
@@ -100,7 +100,7 @@ def examine_source(source: SourceLake, now: datetime) -> Iterator[Health]:
         plans = source.runs.plans()
         if plans:
             names = ", ".join(plan.run for plan in plans)
-            remedy = f"the next run with the same options goes on with it: trawl run {source.name}"
+            remedy = f"the next run with the same options continues it: trawl run {source.name}"
             yield Health(area, "plans", Level.WARNING, f"unfinished: {names}", remedy)
     except TrawlError as error:
         yield Health(area, "log", Level.WRONG, error.message, error.remedy)
@@ -117,7 +117,9 @@ def _files(source: SourceLake, snapshot: Snapshot, area: str) -> Iterator[Health
         yield Health(area, "log", Level.OK, message)
         return
     for fault in faults[:_NAMED]:
-        yield Health(area, "log", Level.WRONG, fault, "restore the file from a backup; nothing else holds its rows")
+        yield Health(
+            area, "log", Level.WRONG, fault, "restore the file from a backup; there is no other copy of its rows"
+        )
     if len(faults) > _NAMED:
         yield Health(area, "log", Level.WRONG, f"and {len(faults) - _NAMED:,} more of {len(files):,} files")
 
@@ -150,7 +152,7 @@ def _manifests(source: SourceLake, snapshot: Snapshot, area: str) -> Iterator[He
         else:
             readable.add(manifest["run_id"])
     missing = sorted(source.committed_runs(snapshot) - readable)
-    whole = "records and history are whole without it"
+    whole = "records and history are complete without it"
     if damaged:
         remedy = f"remove it: {whole}, and `runs` shows no more of that run than its name"
         yield Health(area, "manifests", Level.WARNING, f"damaged: {', '.join(damaged[:_NAMED])}", remedy)

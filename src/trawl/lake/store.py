@@ -54,7 +54,7 @@ class Store:
             with faults(self.url):
                 self.objects = LocalStore(self.folder, mkdir=False) if self.folder.is_dir() else None  # type: ignore[assignment]
         else:
-            raise ConfigurationError(f"{text!r} is no lake: {scheme}:// is not supported", remedy=_FORMS)
+            raise ConfigurationError(f"{text!r} is not a lake: {scheme}:// is not supported", remedy=_FORMS)
 
     def make(self) -> None:
         """Make the folder, if it is one and not there yet."""
@@ -220,12 +220,12 @@ def local_folder(path: str) -> Path:
     """The folder of a path, which need not be there. Raises ConfigurationError for what can be none."""
     if not path or _UNSEEN.search(path):
         raise ConfigurationError(
-            f"{path!r} is no folder: it is empty, or holds characters that nobody sees", remedy="check the path"
+            f"{path!r} is not a folder: it is empty, or contains invisible characters", remedy="check the path"
         )
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError:  # ~nobody
-        raise ConfigurationError(f"{path!r} is no folder: there is no such user", remedy="check the path") from None
+        raise ConfigurationError(f"{path!r} is not a folder: there is no such user", remedy="check the path") from None
 
 
 def _path_of(url: str, rest: str) -> str:
@@ -256,7 +256,7 @@ def _bucket(bucket: str, prefix: str) -> S3Store:
     for name, value in os.environ.items():
         if name.startswith("AWS_") and _UNSEEN.search(value):
             raise ConfigurationError(
-                f"{name} holds characters that nobody sees", remedy="look for a line break, for example at its end"
+                f"{name} contains invisible characters", remedy="look for a line break, for example at its end"
             )
     config = _s3_config()
     try:
@@ -367,9 +367,17 @@ LOST_FILE = (
 
 _ILL = ("500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout")
 _KNOWN_FAULTS = (
-    ("max_temp_directory_size", "its temporary folder is full", "make room there, or name another with TMPDIR"),
-    ("trawl-duckdb", "its temporary folder cannot be written", "make room there, or name another with TMPDIR"),
-    ("No space left", "the disk is full", "make room and run again: finished work is kept"),
+    (
+        "max_temp_directory_size",
+        "its temporary folder is full",
+        "free some space there, or set TMPDIR to another folder",
+    ),
+    (
+        "trawl-duckdb",
+        "its temporary folder cannot be written",
+        "free some space there, or set TMPDIR to another folder",
+    ),
+    ("No space left", "the disk is full", "free some space and run again: finished work is kept"),
     ("Permission denied", "no permission to read or write there", "check the folder's owner and mode"),
     ("Read-only file system", "the file system is read-only", "choose another folder with --lake"),
     ("NoSuchBucket", "the bucket does not exist", "create it first"),
@@ -385,9 +393,9 @@ _KNOWN_FAULTS = (
     ),
     ("No table metadata or protocol", "the first entry of the log (_delta_log) is damaged", LOST_FILE),
     ("Json error", "an entry of the log (_delta_log) is damaged", LOST_FILE),
-    ("Not a directory", "there is a file in the way", "choose another folder with --lake"),
-    ("File exists", "there is a file in the way", "choose another folder with --lake"),
-    *((ill, f"the storage answers {ill}", "look after it, then run again: finished work is kept") for ill in _ILL),
+    ("Not a directory", "there is a file where a folder is needed", "choose another folder with --lake"),
+    ("File exists", "there is a file where a folder is needed", "choose another folder with --lake"),
+    *((ill, f"the storage answers {ill}", "repair it, then run again: finished work is kept") for ill in _ILL),
 )
 _LOST_FILES = (
     *("agic bytes", "too small to be a Parquet", "Requested range was invalid"),

@@ -176,7 +176,7 @@ def _number(digits: str) -> int | float | Decimal:
     try:
         exact = Decimal(digits)
     except InvalidOperation:
-        raise ValueError(f"the number {digits[:40]} is out of all range") from None
+        raise ValueError(f"the number {digits[:40]} is out of range") from None
     if is_whole(exact):
         return _whole(exact.to_integral_value())
     near = float(digits)

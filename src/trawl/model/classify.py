@@ -92,7 +92,7 @@ def retry_after(value: str | None, now: datetime, limit: timedelta) -> timedelta
 
 
 def wait_asked(headers: Mapping[str, str], status: int, now: datetime, limit: timedelta) -> timedelta | None:
-    """How long an answer that refuses asks to be left alone, at most `limit`; None where it does not say.
+    """How long an answer that refuses asks for a pause, at most `limit`; None where it does not say.
 
     Retry-After says it for every refusal. Where a 429 has none, the end of the rate limit's window does: `RateLimit` and
     `RateLimit-Reset` (IETF drafts, seconds), `X-RateLimit-Reset` and its like (seconds, or an instant as epoch seconds).

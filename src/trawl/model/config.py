@@ -84,15 +84,15 @@ def check_base_url(url: str) -> str:
         if re.fullmatch(r"[0-9.]+", host or ""):
             ip_address(host or "")
     except ValueError as error:
-        raise ValueError(f"{shown!r} is no address: {error}") from None
+        raise ValueError(f"{shown!r} is not an address: {error}") from None
     if parts.scheme not in {"http", "https"} or not host or not _HOST.fullmatch(host):
-        raise ValueError(f"{shown!r} is no http(s) address; write for example https://api.example.com/v1")
+        raise ValueError(f"{shown!r} is not an http(s) address; write for example https://api.example.com/v1")
     if "@" in parts.netloc:
-        raise ValueError("an address must not hold credentials; use `credentials` with a reference")
+        raise ValueError("an address must not contain credentials; use `credentials` with a reference")
     if "?" in url or "#" in url:
         raise ValueError(f"{shown!r} must not have a query or a fragment")
     if not url.isprintable() or " " in url:
-        raise ValueError(f"{shown!r} holds white space or characters that nobody sees")
+        raise ValueError(f"{shown!r} holds white space or invisible characters")
     return url.rstrip("/")
 
 
@@ -166,7 +166,7 @@ class Credentials(_Strict):
         if self.kind in {"header", "query"} and not self.name:
             raise ValueError(f"kind {self.kind} needs the `name` of the {self.kind}")
         if self.kind == "header" and not _HEADER.fullmatch(self.name or ""):
-            raise ValueError(f"{self.name!r} is no name of a header")
+            raise ValueError(f"{self.name!r} is not a valid header name")
         return self
 
 
@@ -310,7 +310,7 @@ class DetailConfig(_Strict):
 def _check_key_field(value: Any) -> Any:
     if isinstance(value, str) or (isinstance(value, list) and value and all(isinstance(v, str) for v in value)):
         return value
-    raise ValueError(f"{value!r} is neither a field's path nor a list of some")
+    raise ValueError(f"{value!r} is neither a field's path nor a list of paths")
 
 
 class KeyConfig(_Strict):
@@ -327,7 +327,7 @@ class KeyConfig(_Strict):
         try:
             groups = re.compile(pattern).groups
         except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
         if groups != 1:
             raise ValueError(f"{pattern!r} needs exactly one group, the key, for example '/(\\d+)/$'")
         return pattern
@@ -359,7 +359,7 @@ class ChangedThreshold(MassThreshold):
 
 
 class Guards(_Strict):
-    """When an endpoint's news is too bad to be believed."""
+    """When an endpoint's changes are too large to be believed."""
 
     missing: Threshold = Threshold(ratio=0.10, count=5)
     changed: ChangedThreshold = ChangedThreshold(ratio=0.50, count=50)
@@ -396,7 +396,7 @@ class EndpointConfig(_Strict):
         if any(name.startswith("parent.") for name in named) and not all(
             name.startswith(("parent.", "key")) for name in named
         ):
-            raise ValueError("beside `{parent.FIELD}` a path can hold `{key}` only")
+            raise ValueError("with `{parent.FIELD}` a path can contain only `{key}`")
         if self.list is None and any(name.startswith("item.") for name in named):
             raise ValueError("`{item.FIELD}` needs a `list`")
         if not any(name != "endpoint" for name in named):
@@ -438,7 +438,7 @@ class SourceConfig(_Strict):
     headers: dict[str, str] = {}
     rate: Rate = Rate()
     calls_limit: str | None = None
-    """The Prefect limit whose slots are requests in flight; `<name>-public-calls` if none is named."""
+    """The Prefect limit whose slots are concurrent requests; `<name>-public-calls` if none is named."""
     requests: Requests = Requests()
     credentials: Credentials | None = None
     version_token: VersionToken | None = None
@@ -463,7 +463,7 @@ class SourceConfig(_Strict):
     @classmethod
     def _free_name(cls, name: str) -> str:
         if name in _TAKEN:
-            raise ValueError(f"{name!r} means something else in a lake or in SQL; choose another name")
+            raise ValueError(f"{name!r} is reserved in a lake or in SQL; choose another name")
         return name
 
     @field_validator("headers")
@@ -472,7 +472,7 @@ class SourceConfig(_Strict):
         for name, value in headers.items():
             _refuse_secret(name)
             if not _HEADER.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a header")
+                raise ValueError(f"{name!r} is not a valid header name")
             _check_header(name, value)
         return headers
 
@@ -487,7 +487,7 @@ class SourceConfig(_Strict):
             if not re.fullmatch(ENDPOINT, name):
                 raise ValueError(f"endpoint name {name!r}: use lower-case letters, digits, '-', '_' and '.'")
             if endpoint.parent is not None and endpoint.parent not in self.endpoints:
-                raise ValueError(f"endpoint {name!r}: its parent {endpoint.parent!r} is no endpoint")
+                raise ValueError(f"endpoint {name!r}: its parent {endpoint.parent!r} is not an endpoint")
         self.levels  # noqa: B018  (a circle of parents is found here)
         return self
 
@@ -512,7 +512,7 @@ class SourceConfig(_Strict):
 
         def measure(name: str, trail: tuple[str, ...]) -> int:
             if name in trail:
-                raise ValueError(f"the parents of endpoint {name!r} form a circle")
+                raise ValueError(f"the parents of endpoint {name!r} form a cycle")
             if name not in depth:
                 parent = self.endpoints[name].parent
                 depth[name] = 0 if parent is None else 1 + measure(parent, (*trail, name))
@@ -566,7 +566,7 @@ def _check_template(path: str, known: set[str], prefixes: tuple[str, ...] = ()) 
             names = ", ".join([*sorted(known), *(f"{prefix}FIELD" for prefix in prefixes)])
             raise ValueError(f"{{{field}}} in {path!r} is unknown; known are {names or 'none here'}")
     if re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", path)):
-        raise ValueError(f"{path!r} has a brace without its other half")
+        raise ValueError(f"{path!r} has an unmatched brace")
     if "://" in path or path.startswith("//"):
         raise ValueError(f"{path!r} must be relative to base_url")
     return path.removeprefix("/")

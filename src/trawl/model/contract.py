@@ -28,7 +28,7 @@ _TYPES = (*_NAMES.values(), "any")
 def _known_types(text: Any) -> str:
     parts = [part.strip() for part in text.split("|")] if isinstance(text, str) else [""]
     if any(part not in _TYPES for part in parts):
-        raise ValueError(f"{text!r} is no JSON type; write one of {', '.join(_TYPES)}, or several with '|'")
+        raise ValueError(f"{text!r} is not a JSON type; write one of {', '.join(_TYPES)}, or several with '|'")
     return "|".join(parts)
 
 
@@ -38,7 +38,7 @@ def _known_key(value: Any) -> Any:
     if value is None or (isinstance(value, str) and value):
         return value
     raise ValueError(
-        f"{value!r} names no field; write its path, `true` (what makes the list's keys, where it is there) or `null`"
+        f"{value!r} names no field; write its path, `true` (the fields that make the list's keys, if present) or `null`"
     )
 
 
@@ -119,7 +119,7 @@ class Finding:
     ok: bool
 
 
-RENOUNCE = "`contract.key: null` if that is how the API is"
+RENOUNCE = "`contract.key: null` if that is what the API sends"
 
 # Names as `_plain` spells them.
 _ERRORS = frozenset({"error", "errors", "err", "fault", "exception"})

@@ -19,14 +19,14 @@ def fields_text(value: Any) -> str:
 def list_remedy(value: Any, items: str, count: str | None) -> str:
     """What to write for a body in which items or count are not where the source says."""
     if isinstance(value, list):
-        return "the document is the array itself: leave `list.items` and `list.count` out"
+        return "the document is the array itself: remove `list.items` and `list.count`"
     arrays = [path for path in _paths(value) if isinstance(dig(value, path), list)]
     hints = (
         [f"set `list.items` to {' or '.join(repr(path) for path in arrays)}"] if arrays and items not in arrays else []
     )
     numbers = [path for path in _paths(value) if json_type(dig(value, path)) == "integer"]
     if count is not None and count not in numbers:
-        hints.append(f"set `list.count` to {' or '.join(map(repr, numbers))}" if numbers else "leave `list.count` out")
+        hints.append(f"set `list.count` to {' or '.join(map(repr, numbers))}" if numbers else "remove `list.count`")
     return "; ".join(hints) or f"the document's fields: {fields_text(value)}"
 
 

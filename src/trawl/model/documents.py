@@ -59,7 +59,7 @@ def utf8(body: bytes, content_type: str = "") -> bytes:
 
 
 def _unknown(charset: str) -> BrokenBody:
-    return BrokenBody(f"its charset {charset[:40]!r} is none that is known")
+    return BrokenBody(f"its charset {charset[:40]!r} is unknown")
 
 
 def html_page(body: bytes, content_type: str = "") -> str | None:

@@ -70,7 +70,7 @@ def check_key(key: object) -> str:
     Raises TornListing.
     """
     if not isinstance(key, str) or not key or not (key.isascii() or not _SURROGATE.search(key)):
-        raise TornListing(f"{key!r} is no key: a key is a text, and not empty")
+        raise TornListing(f"{key!r} is not a key: a key is a text, and not empty")
     return key
 
 

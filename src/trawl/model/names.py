@@ -18,7 +18,7 @@ def config_block_name(source: str) -> str:
 
 
 def public_calls_name(source: str) -> str:
-    """The Prefect limit whose slots are a source's requests in flight, over all runs."""
+    """The Prefect limit whose slots are a source's concurrent requests, over all runs."""
     return f"{slug_of(source)}-public-calls"
 
 

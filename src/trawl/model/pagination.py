@@ -76,7 +76,7 @@ def read_page(value: Any, config: ListConfig, link: str = "") -> Page:
     except KeyError:
         raise torn(f"the list has no {config.items!r}") from None
     if not isinstance(items, list):
-        raise torn(f"{config.items or 'the list'!r} is no array")
+        raise torn(f"{config.items or 'the list'!r} is not an array")
     count = None
     if config.count is not None:
         try:
@@ -226,7 +226,7 @@ class Walk:
             raise TornListing(f"it has more than {pages.max_pages} pages", remedy="`pagination.max_pages` allows more")
         if self._empty > pages.max_empty_pages:
             raise TornListing(
-                f"{self._empty} pages in a row have no items, and there is always a next one",
+                f"{self._empty} pages in a row have no items, and each names a next one",
                 remedy="`pagination.last_page: empty` takes an empty page for the end, `max_empty_pages` allows more",
             )
         if not isinstance(pages, OffsetPages | NumberedPages) or pages.limit is None:
@@ -349,7 +349,7 @@ def _name_of(value: Any, path: str, body: Any, end: str | int | None) -> str | N
     if value is None or value is False or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
-        raise TornListing(f"{path!r} is {str(value)[:80]}, which leads to no page")
+        raise TornListing(f"{path!r} is {str(value)[:80]}, which does not lead to a page")
     name = scalar(body, path) or str(value)
     return None if end is not None and name == str(end) else name
 
@@ -365,7 +365,7 @@ def _flag(body: Any, path: str) -> bool:
         ) from None
     if isinstance(value, str | int | None) and value in _YES_OR_NO:
         return _YES_OR_NO[value]
-    raise TornListing(f"{path!r} is {str(value)[:80]!r}, neither yes nor no", remedy="correct `pagination.more`")
+    raise TornListing(f"{path!r} is {str(value)[:80]!r}, neither true nor false", remedy="correct `pagination.more`")
 
 
 def _resolve(page: str, link: str) -> str:
@@ -373,4 +373,4 @@ def _resolve(page: str, link: str) -> str:
     try:
         return urljoin(page, link)
     except ValueError:
-        raise TornListing(f"the next page's address {link!r} is none") from None
+        raise TornListing(f"the next page's address {link!r} is not an address") from None

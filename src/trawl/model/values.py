@@ -27,7 +27,7 @@ def parse_duration(value: object) -> timedelta:
     except (OverflowError, ValueError):  # infinite, or no number at all
         found = None
     if found is None or not timedelta(0) <= found <= _LONGEST:
-        raise ValueError(f"{value!r} is no duration; write for example 90s, 15m, 24h or 6d")
+        raise ValueError(f"{value!r} is not a duration; write for example 90s, 15m, 24h or 6d")
     return found
 
 

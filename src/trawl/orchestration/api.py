@@ -65,7 +65,7 @@ def _checked(address: str | None) -> str:
     except ValueError:
         known = False
     if not known:
-        raise ConfigurationError("PREFECT_API_URL is no http(s) address", remedy=_ADDRESS)
+        raise ConfigurationError("PREFECT_API_URL is not an http(s) address", remedy=_ADDRESS)
     return f"the Prefect server {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

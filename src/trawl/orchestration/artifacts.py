@@ -35,7 +35,7 @@ def summary(report: Report, decide: str | None = None) -> str:
         lines += ["", f"> {_cell(report.note)}"]
     if report.held:
         door = f"[Accept or reject them]({decide})" if decide else "Accept or reject them with the flow `decide`"
-        lines += ["", f"**Held: {', '.join(report.held)}.** {door}; until then the records before hold."]
+        lines += ["", f"**Held: {', '.join(report.held)}.** {door}; until then the previous records stay."]
     notes = [f"- {name}: {_cell(note)}" for name, counts in report.endpoints.items() for note in counts.notes]
     if notes:
         lines += ["", *notes]

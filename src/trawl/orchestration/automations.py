@@ -97,9 +97,11 @@ def _zombies(settings: Settings) -> dict[str, Any]:
     action = {
         "type": "change-flow-run-state",
         "state": "CRASHED",
-        "message": f"No sign of life for {3 * HEARTBEAT} s: its process or pod is gone.",
+        "message": f"No heartbeat for {3 * HEARTBEAT} s: its process or pod is gone.",
     }
-    said = f"Runs say every {HEARTBEAT} s that they live (PREFECT_FLOWS_HEARTBEAT_FREQUENCY); change both together."
+    said = (
+        f"Runs say every {HEARTBEAT} s that they are alive (PREFECT_FLOWS_HEARTBEAT_FREQUENCY); change both together."
+    )
     return _automation(settings, said, trigger, [action])
 
 
@@ -121,7 +123,7 @@ def _stuck(settings: Settings, within: float, notify: str | None) -> dict[str, A
     said = f"{{{{ flow.name }}}}/{{{{ flow_run.name }}}} has been Pending for {minutes}: {{{{ flow_run|ui_url }}}}"
     return _automation(
         settings,
-        f"Tells of a run that does not start within {minutes}.",
+        f"Notifies of a run that does not start within {minutes}.",
         trigger,
         [_note(notify, said, "does not start")],
     )
@@ -134,7 +136,7 @@ def _failures(settings: Settings, notify: str) -> dict[str, Any]:
         "{{ flow.name }}/{{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run.state.message }} "
         "{{ flow_run|ui_url }}"
     )
-    return _automation(settings, "Tells of runs that failed or crashed.", trigger, [_note(notify, said, "failed")])
+    return _automation(settings, "Notifies of runs that failed or crashed.", trigger, [_note(notify, said, "failed")])
 
 
 def _note(block: str, body: str, what: str) -> dict[str, Any]:

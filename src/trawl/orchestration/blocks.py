@@ -31,13 +31,15 @@ def _empty(value: Any) -> Any:
 
 def _check_block_name(name: str) -> str:
     if not re.fullmatch(_NAME, name):
-        raise ValueError(f"{name!r} is no name of a Secret block; write lower-case letters, digits and '-', or none")
+        raise ValueError(
+            f"{name!r} is not a valid name of a Secret block; write lower-case letters, digits and '-', or none"
+        )
     return name
 
 
 def _check_limit(name: str) -> str:
     if not name.isprintable() or set("/%&<>") & set(name):
-        raise ValueError(f"{name!r} is no name of a limit: it holds one of / % & < >")
+        raise ValueError(f"{name!r} is not a valid limit name: it holds one of / % & < >")
     return name
 
 
@@ -81,8 +83,8 @@ class SourceConfigBlock(Block):
     _block_type_slug = "source-config"
     _documentation_url = "https://github.com/trawl-crawler/trawl/blob/main/docs/prefect-blocks.md"  # type: ignore[assignment]
     _description = (
-        "How a source of Trawl's is asked. Each field takes the place of what the source's own description says; one that "
-        "is left empty changes nothing. What is changed here holds from the next run on."
+        "How a source of Trawl is crawled. Each field overrides the source's own description; an empty field changes "
+        "nothing. Changes take effect at the next run."
     )
     _code_example = (
         "```python\n"
@@ -96,7 +98,7 @@ class SourceConfigBlock(Block):
     api_base_url: Annotated[Annotated[str, AfterValidator(check_base_url)] | None, Empty] = Field(
         default=None,
         title="API address",
-        description="Where the API is. A run's --base-url and TRAWL_SOURCE_<NAME>_BASE_URL come before it.",
+        description="Address of the API. A run's --base-url and TRAWL_SOURCE_<NAME>_BASE_URL override it.",
         examples=["https://pokeapi.co/api/v2"],
     )
     api_key_block_name: Annotated[Annotated[str, AfterValidator(_check_block_name)] | None, Empty] = Field(
@@ -108,7 +110,7 @@ class SourceConfigBlock(Block):
     gcl_name: Annotated[Annotated[str, AfterValidator(_check_limit)] | None, Empty] = Field(
         default=None,
         title="Limit",
-        description="Name of the global concurrency limit whose slots are requests in flight.",
+        description="Name of the global concurrency limit; each slot is one concurrent request.",
         examples=["pokeapi-public-calls"],
     )
     list_endpoint: Annotated[Annotated[str, AfterValidator(_check_list)] | None, Empty] = Field(
@@ -120,35 +122,35 @@ class SourceConfigBlock(Block):
     page_size_param: Text = Field(
         default=None,
         title="Parameter: page size",
-        description="The parameter that says how many items a page holds.",
+        description="The query parameter for the page size.",
         examples=["limit"],
     )
     page_number_param: Text = Field(
         default=None,
         title="Parameter: page",
-        description="The parameter that says which page: its number, or the offset of its first item.",
+        description="The query parameter for the page: its number, or the offset of its first item.",
         examples=["offset", "page"],
     )
     default_page_size: int | None = Field(
-        default=None, ge=1, title="Page size", description="How many items a page is asked to hold.", examples=[100000]
+        default=None, ge=1, title="Page size", description="How many items to request per page.", examples=[100000]
     )
     item_list_path_in_response: Text = Field(
         default=None,
         title="Items in the answer",
-        description="Where the list stands in the answer's body: a field, or a dotted path.",
+        description="Where the list is in the response body: a field, or a dotted path.",
         examples=["results"],
     )
     item_id_field_in_summary: Text = Field(
         default=None,
         title="Key of an item",
-        description="The field of a list's item that identifies the record for ever. A lake that has keys refuses others.",
+        description="The field of a list's item that identifies the record for ever. A lake with other keys refuses a change.",
         examples=["url", "id"],
     )
     pagination_total_pages_path_in_response: Text = Field(
         default=None,
         title="Total in the answer",
-        description="Where the answer says how many items there are in all. Trawl counts items, not pages, and holds the "
-        "list against it.",
+        description="Where the response gives the total number of items (items, not pages). Trawl checks the list "
+        "against it.",
         examples=["count"],
     )
     detail_endpoint_template: Annotated[Annotated[str, AfterValidator(_check_detail)] | None, Empty] = Field(
@@ -169,11 +171,13 @@ class SourceConfigBlock(Block):
 
 
 class SetupState(Block):
-    """What set-up remembers. Not to be edited: without it every difference counts as a person's."""
+    """What set-up remembers. Do not edit: without it every difference counts as a person's edit."""
 
     _block_type_name = "Trawl Set-up State"
     _block_type_slug = "trawl-setup-state"
-    _description = "What `trawl setup` wrote last, as hashes: by them it tells its own work from a person's."
+    _description = (
+        "What `trawl setup` wrote last, as hashes: so it can distinguish its own values from a person's edits."
+    )
 
     memory: dict[str, Any] = Field(default_factory=dict, title="Memory", description="Hashes by object and field.")
 

@@ -142,8 +142,8 @@ def _set_list(data: dict[str, Any], config: SourceConfig, value: str) -> None:
     listed = [name for name, one in config.endpoints.items() if one.list is not None]
     if "{endpoint}" not in value and len(listed) > 1:
         raise ValueError(
-            f"{value!r} would be the one list of all {len(listed)} endpoints; write {{endpoint}} where the endpoint's "
-            "name stands (a run for one endpoint is given `endpoints`)"
+            f"{value!r} would be the same list for all {len(listed)} endpoints; write {{endpoint}} in place of the "
+            "endpoint's name (for a run of one endpoint set its parameter `endpoints`)"
         )
     for one in _lists(data, config):
         one["path"] = value

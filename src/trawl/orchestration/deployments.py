@@ -57,7 +57,7 @@ def deployments_of(
             Deployment(
                 name=f"discover-{slug}",
                 entrypoint=f"{_FLOWS}.discover",
-                description=f"Asks {source} what there is, and fetches no record.",
+                description=f"Lists {source} and finds out what is due; fetches no record.",
                 schedules=_slugged("discover", settings.discover),
                 collision="CANCEL_NEW",  # the one that runs sees the same lists
                 parameters={"sources": [source], **rate},
@@ -76,7 +76,7 @@ def deployments_of(
             Deployment(
                 name=f"maintain-{slug}",
                 entrypoint=f"{_FLOWS}.maintain",
-                description=f"Folds and tidies the lake of {source}.",
+                description=f"Compacts the lake of {source} and deletes what is no longer needed.",
                 schedules=_slugged("maintain", settings.maintain),
                 parameters={"sources": [source]},
                 tags=tags,
@@ -97,7 +97,7 @@ def deployments_of(
             Deployment(
                 name="crawl-shard",
                 entrypoint=f"{_FLOWS}.crawl_shard",
-                description="One shard of a refresh, in a pod of its own. Refreshes start it; nobody else does.",
+                description="One shard of a refresh, in a separate pod. Started only by refreshes.",
                 schedules={},
                 concurrency=None,
                 tags=[MANAGED],

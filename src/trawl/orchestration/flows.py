@@ -42,14 +42,14 @@ async def discover(
     endpoints: list[str] | None = None,
     rate: Rate | None = None,
 ) -> State[Any]:
-    """Ask each source what there is and whether anything is due. No record is fetched.
+    """List each source and find out whether anything is due. No record is fetched.
 
-    What is due is told by the event `trawl.discovery.due`; an automation of `trawl setup` starts `refresh` then.
+    If records are due, it emits the event `trawl.discovery.due`; an automation of `trawl setup` then starts `refresh`.
 
     Args:
-        sources: The sources to ask; empty means all.
+        sources: The sources to list; empty means all.
         endpoints: Only these endpoints; empty means all that the source declares.
-        rate: Requests per second, or "unlimited" for a private host; empty means as the source says.
+        rate: Requests per second, or "unlimited" for a private host; empty means the source's own rate.
 
     """
     return await _each(sources, mode="discover", endpoints=endpoints, rate=rate)
@@ -64,15 +64,15 @@ async def refresh(
     max_requests: Count | None = None,
     pods: Count = 1,
 ) -> State[Any]:
-    """Fetch from each source what is new, stale or to be tried again.
+    """Fetch the records of each source that are new, stale or to be retried.
 
     Args:
         sources: The sources to fetch from; empty means all.
         endpoints: Only these endpoints; empty means all that the source declares.
-        rate: Requests per second, or "unlimited" for a private host; empty means as the source says.
-        force: Take everything as due. Requests stay conditional: what has not changed is not sent again.
+        rate: Requests per second, or "unlimited" for a private host; empty means the source's own rate.
+        force: Treat everything as due. Requests stay conditional: unchanged records are not sent again.
         max_requests: Stop after so many requests; the rest stays due. Keeps the run in one pod.
-        pods: How many pods fetch shards at the same time; 1 means this one alone. They share the rate.
+        pods: How many pods fetch shards at the same time; 1 means only this one. They share the rate.
 
     """
     return await _each(
@@ -117,7 +117,7 @@ async def crawl_source(
 
 @flow
 async def maintain(sources: list[str] | None = None) -> State[Any]:
-    """Keep each source's part of the lake quick, and no larger than it need be. No request goes to the API.
+    """Compact each source's part of the lake and delete what is no longer needed. Sends no request to the API.
 
     Args:
         sources: The sources to maintain; empty means all that the lake holds.
@@ -150,12 +150,12 @@ async def maintain(sources: list[str] | None = None) -> State[Any]:
 
 @flow
 async def decide(source: str, endpoints: list[str], decision: Literal["accept", "reject"]) -> State[Any]:
-    """Decide on news that a guard held: commit them as they were fetched, or drop them for good.
+    """Decide on changes that a guard held: commit them as they were fetched, or drop them.
 
     Args:
-        source: The source whose news are held.
+        source: The source whose changes are held.
         endpoints: The endpoints to decide on, as the run's summary names them.
-        decision: `accept` commits what is held; `reject` drops it, and the records before hold.
+        decision: `accept` commits what is held; `reject` drops it, and the previous records stay.
 
     """
     wanted: dict[str, Any] = {decision: endpoints}

@@ -72,7 +72,7 @@ class Lease:
                 await self._renew()
             except FAULTS as error:
                 if not told:
-                    self._log.warning("the slots of %s could not be kept (%s): the run goes on", self._limit, error)
+                    self._log.warning("the slots of %s could not be renewed (%s): the run goes on", self._limit, error)
                 told = True
             else:
                 told = False

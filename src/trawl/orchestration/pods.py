@@ -126,7 +126,7 @@ class PodShards:
         found = await _read(FlowRunFilter(tags=FlowRunFilterTags(all_=[_tag_of_run(run)]), state=_live()))
         pods = [_Pod(child.id, child.name, set(child.parameters["shards"]) & wanted) for child in found]
         if pods := [pod for pod in pods if pod.shards]:
-            self._log.info("%s of run %s are under way already", ", ".join(pod.name for pod in pods), run)
+            self._log.info("%s of run %s are already running", ", ".join(pod.name for pod in pods), run)
         return pods
 
     async def _start(self, run: str, shards: Sequence[int]) -> _Pod:
@@ -144,7 +144,7 @@ class PodShards:
             )
         except ObjectNotFound:
             raise ConfigurationError(
-                f"there is no deployment {DEPLOYMENT}, which fetches shards in pods of their own",
+                f"there is no deployment {DEPLOYMENT}, which fetches shards in separate pods",
                 remedy="run `trawl setup`; or run with pods: 1",
             ) from None
         self._log.info("flow run %s fetches %s", name, count_of(len(shards), "shard"))
@@ -177,7 +177,7 @@ class PodShards:
                 remedy="check that all flow runs use the same lake (TRAWL_LAKE)",
             )
         if state is not None and state.is_cancelled():
-            raise Retriable(f"{said} was cancelled", remedy="start a refresh: it goes on with what is finished")
+            raise Retriable(f"{said} was cancelled", remedy="start a refresh: it continues with what is finished")
         if state is not None and state.is_failed():
             kind = getattr(errors, state.name or "", None)
             if isinstance(kind, type) and issubclass(kind, TrawlError):
@@ -188,7 +188,7 @@ class PodShards:
             self._lost[number] = self._lost.get(number, 0) + 1
         times = max(self._lost[number] for number in missing)
         if times >= ATTEMPTS:
-            raise Retriable(f"{said} {why}, and so were {times - 1} before it", remedy="look at its pod and its memory")
+            raise Retriable(f"{said} {why}, and so were {times - 1} before it", remedy="check its pod and its memory")
         self._log.warning("%s %s; shards %s are fetched again", said, why, _ranges(missing))
 
 

@@ -41,13 +41,13 @@ def _check_cron(cron: str) -> str:
         known = False
     if not known:
         raise ValueError(
-            f"{cron!r} is no cron; write minute (0-59), hour (0-23), day (1-31), month (1-12) and weekday (0-7), for "
+            f"{cron!r} is not a cron expression; write minute (0-59), hour (0-23), day (1-31), month (1-12) and weekday (0-7), for "
             "example '23 3 * * *'"
         )
     try:
         croniter(cron, datetime.now(UTC)).get_next()  # type: ignore[no-untyped-call]
     except CroniterBadDateError:  # Prefect would take it, and its scheduler would stumble
-        raise ValueError(f"{cron!r} never comes") from None
+        raise ValueError(f"{cron!r} matches no date") from None
     return cron
 
 
@@ -55,13 +55,13 @@ def _check_timezone(name: str) -> str:
     known = available_timezones()
     if name not in known:
         hint = did_you_mean(name, known).strip() or "write an IANA name, for example Europe/Berlin"
-        raise ValueError(f"{name!r} is no time zone; {hint}")
+        raise ValueError(f"{name!r} is not a time zone; {hint}")
     return name
 
 
 def _check_interval(interval: timedelta) -> timedelta:
     if interval < timedelta(minutes=1):
-        raise ValueError(f"{interval.total_seconds():g} s between two runs is too little; write at least 1m")
+        raise ValueError(f"{interval.total_seconds():g} s between two runs is too short; write at least 1m")
     return interval
 
 
@@ -71,7 +71,7 @@ def _check_anchor(anchor: object) -> object:
     try:
         return datetime.fromisoformat(str(anchor))
     except ValueError:
-        raise ValueError(f"{anchor!r} is no moment; write for example '2026-01-01T00:30:00'") from None
+        raise ValueError(f"{anchor!r} is not a date and time; write for example '2026-01-01T00:30:00'") from None
 
 
 def _check_rrule(rule: str) -> str:
@@ -82,12 +82,12 @@ def _check_rrule(rule: str) -> str:
     except (ValidationError, ValueError, TypeError) as error:
         reason = "" if isinstance(error, ValidationError) else f" ({error})"
         if "UNTIL" in reason:
-            reason = " (UNTIL stands in the schedule's own time zone: write it without Z)"
+            reason = " (UNTIL is in the schedule's own time zone: write it without Z)"
         raise ValueError(
-            f"{rule!r} is no rrule{reason}; write for example 'FREQ=WEEKLY;BYDAY=MO;UNTIL=20271231T000000'"
+            f"{rule!r} is not an rrule{reason}; write for example 'FREQ=WEEKLY;BYDAY=MO;UNTIL=20271231T000000'"
         ) from None
     if isinstance(found, rules.rrule) and found.after(datetime.now()) is None:  # noqa: DTZ005
-        raise ValueError(f"{rule!r} comes no more: its UNTIL or COUNT is over")
+        raise ValueError(f"{rule!r} has no future run: its UNTIL or COUNT has passed")
     return rule
 
 
@@ -116,7 +116,7 @@ class Schedule(Strict):
         if len(given) != 1:
             raise ValueError(f"give one of cron, interval and rrule{', not ' + ' and '.join(given) if given else ''}")
         if self.anchor is not None and self.interval is None:
-            raise ValueError("`anchor` is the moment that an `interval` counts from: it goes with no other schedule")
+            raise ValueError("`anchor` is the start of an `interval`: it cannot be used with another schedule")
         return self
 
     def timing(self) -> dict[str, Any] | None:
@@ -168,7 +168,7 @@ def _listed(value: object) -> object:
 def _distinct(schedules: tuple[Schedule, ...]) -> tuple[Schedule, ...]:
     slugs = [one.slug for one in schedules if one.slug is not None]
     if twice := {slug for slug in slugs if slugs.count(slug) > 1}:
-        raise ValueError(f"the slug {min(twice)!r} stands twice")
+        raise ValueError(f"the slug {min(twice)!r} appears twice")
     return schedules
 
 

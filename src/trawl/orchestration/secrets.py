@@ -22,7 +22,7 @@ async def secret_loader(crawler: SourceCrawler) -> SecretLoader:
         except ValidationError as error:
             raise ConfigurationError(
                 f"the block secret/{name} cannot be read: {error.error_count()} of its fields are wrong",
-                remedy="save it anew in the UI, or by `trawl setup`",
+                remedy="save it again in the UI, or by `trawl setup`",
             ) from None
         except ValueError:  # there is no such block: keyless, which the run's note says
             found = None

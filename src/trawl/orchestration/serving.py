@@ -28,7 +28,7 @@ from .setup import apply
 __all__ = ["PATIENCE", "serve"]
 
 PATIENCE = 15.0
-"""Seconds within which everything is stopped; what does not listen is killed long before."""
+"""Seconds within which everything is stopped; what does not react is killed long before."""
 
 _HOST = "127.0.0.1"
 _STARTS_WITHIN = 120  # seconds; the first start makes the database
@@ -45,8 +45,8 @@ async def serve(
     """
     if settings.pool.type != "process":
         raise ConfigurationError(
-            f"{origin}: pool.type: {settings.pool.type!r} is nothing that can be served from here",
-            remedy="leave `pool` out: runs are processes on this machine; in a cluster it is the chart that serves",
+            f"{origin}: pool.type: {settings.pool.type!r} cannot be served from here",
+            remedy="leave `pool` out: `trawl serve` runs processes on this machine; for a cluster use the chart",
         )
     named = PREFECT_API_URL.value()
     async with _server(port, home, say) if named is None else _existing(named) as api:
@@ -58,7 +58,7 @@ async def serve(
             for line in _told(api, lake, deployments_of(settings.sources.items())):
                 say(line)
             code = await process.wait()
-            raise Retriable(f"the worker ended by itself, with {code}", remedy="its last words stand above")
+            raise Retriable(f"the worker ended by itself, with {code}", remedy="its last log lines are above")
 
 
 def _told(api: str, lake: str, deployments: list[Deployment]) -> list[str]:
@@ -90,7 +90,8 @@ async def _existing(api: str) -> AsyncIterator[str]:
     if not await asyncio.to_thread(_answers, api):
         raise ConfigurationError(
             f"no Prefect server answers at PREFECT_API_URL ({_shown(api)})",
-            remedy="start that one, or unset PREFECT_API_URL (`prefect config unset PREFECT_API_URL`): then one is started here",
+            remedy="start it, or unset PREFECT_API_URL (`prefect config unset PREFECT_API_URL`): then `trawl serve` "
+            "starts one",
         )
     yield api
 
@@ -159,7 +160,7 @@ def _check_free(port: int, api: str) -> None:
             remedy = f"--port {port + 1}" if port < 65535 else "--port 4200"
             if _answers(api):
                 remedy = f"a Prefect server is there: export PREFECT_API_URL={api} to use it; or --port {port + 1}"
-            raise ConfigurationError(f"the port {port} cannot be had: {reason}", remedy=remedy) from None
+            raise ConfigurationError(f"the port {port} cannot be used: {reason}", remedy=remedy) from None
 
 
 def _tail(log: Path) -> str:

@@ -26,13 +26,13 @@ _VARIABLE = r"[a-z0-9]+([_-][a-z0-9]+)*"
 
 def _check_name(name: str) -> str:
     if not name or not name.isprintable() or set("/%&<>") & set(name):
-        raise ValueError(f"{name!r} is no name for Prefect: it is empty, or holds one of / % & < >")
+        raise ValueError(f"{name!r} is not a valid name in Prefect: it is empty, or holds one of / % & < >")
     return name
 
 
 def _check_block_name(name: str) -> str:
     if not re.fullmatch(_BLOCK, name):
-        raise ValueError(f"{name!r} is no name of a block; write lower-case letters, digits and '-'")
+        raise ValueError(f"{name!r} is not a valid block name; write lower-case letters, digits and '-'")
     return name
 
 
@@ -44,7 +44,7 @@ def _check_block(block: str) -> str:
 
 def _check_variable(name: str) -> str:
     if not re.fullmatch(_VARIABLE, name):
-        raise ValueError(f"{name!r} is no name of a variable; write lower-case letters, digits, '_' and '-'")
+        raise ValueError(f"{name!r} is not a valid variable name; write lower-case letters, digits, '_' and '-'")
     return name
 
 
@@ -60,13 +60,13 @@ def _check_source(name: str) -> str:
 def _check_rate(rate: object) -> object:
     number = isinstance(rate, int | float) and not isinstance(rate, bool) and SLOWEST <= rate < inf
     if not number and rate is not None and rate != "unlimited":
-        raise ValueError(f"{rate!r} is no rate; give requests per second, or unlimited")
+        raise ValueError(f"{rate!r} is not a valid rate; give requests per second, or unlimited")
     return rate
 
 
 def _check_within(within: timedelta) -> timedelta:
     if within < timedelta(minutes=1):
-        raise ValueError("less than 1m would name every run that is merely starting")
+        raise ValueError("less than 1m would also match runs that are just starting")
     return within
 
 
@@ -118,11 +118,11 @@ class SourceSettings(Strict):
     refresh: Schedules = (Schedule(cron="23 3 * * *"),)
     maintain: Schedules = (Schedule(cron="41 4 * * 0"),)
     rate: Annotated[float | Literal["unlimited"] | None, BeforeValidator(_check_rate)] = None
-    """Requests per second; empty: as the source says."""
+    """Requests per second; empty: the source's own rate."""
     public_calls: Slots = 10
-    """Requests in flight over all runs, to begin with: operators change the limit in the UI."""
+    """Initial number of concurrent requests over all runs: operators change the limit in the UI."""
     pods: Slots = 1
-    """Over how many flow runs a refresh spreads its shards."""
+    """The number of flow runs over which a refresh distributes its shards."""
     block: bool = True
     """Whether a block holds the source's configuration, to be edited in the UI."""
     job_variables: JobVariables = Field(default_factory=dict)
@@ -158,13 +158,13 @@ class Watch(Strict):
     """The automations that are always useful; each can be left out."""
 
     discovery: bool = True
-    """What a discovery found due starts the source's refresh."""
+    """If a discovery finds records due, the source's refresh starts."""
     zombies: bool = True
-    """A run that has given no sign of life for 90 s is marked as crashed."""
+    """A run without a heartbeat for 90 s is marked as crashed."""
     stuck: Annotated[Duration, AfterValidator(_check_within)] | None = parse_duration("15m")
-    """A run that has been Pending for so long is told of (or, without `notify`, marked as failed to start)."""
+    """A run that has been Pending for so long causes a notification (or, without `notify`, is marked as crashed)."""
     failures: bool = True
-    """A failed or crashed run is told of, where `notify` says whom."""
+    """A notification for each failed or crashed run, if `notify` is set."""
 
 
 class Notify(Strict):
@@ -198,12 +198,12 @@ class Settings(Strict):
 
     pool: Pool = Pool()
     queues: tuple[Name, ...] = ("high-priority", "default")
-    """First come first: a queue is served before those after it."""
+    """By priority: a queue is served before those after it."""
     buckets: tuple[str, ...] = ()
     results: Results | None = None
     sources: dict[Source, SourceSettings] = Field(default_factory=lambda: {"pokeapi": SourceSettings()})
     shard: JobVariables = Field(default_factory=dict)
-    """Job variables of `crawl-shard`, the deployment whose runs are shards in pods of their own."""
+    """Job variables of `crawl-shard`, the deployment which fetches shards in separate pods."""
     secrets: dict[BlockName, Reference] = Field(default_factory=dict)
     variables: dict[VariableName, Annotated[Variable, BeforeValidator(_as_variable)]] = Field(default_factory=dict)
     limits: dict[Name, Slots] = Field(default_factory=dict)

@@ -50,7 +50,7 @@ async def apply(settings: Settings, origin: Path | None = None, *, overwrite: bo
             except Elsewhere:
                 if last:
                     raise Retriable(
-                        "another set-up is at work", remedy="wait for it, then run this one again"
+                        "another set-up is running", remedy="wait for it, then run this one again"
                     ) from None
             server.kept.clear()
     raise AssertionError  # the last round returns or raises
@@ -143,9 +143,9 @@ def _say(step: Step, *, dry: bool = False) -> None:
         case "same":
             said = "up to date"
         case "remove" if kind in _KEPT:
-            said = "is no longer asked for, and left: it may be in use"
+            said = "is no longer in the file, but kept: it may be in use"
         case "remove":
-            said = f"{would}removed: it is no longer asked for"
+            said = f"{would}removed: it is no longer in the file"
         case "left":
             said = ""
     if step.left:

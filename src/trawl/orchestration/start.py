@@ -31,7 +31,7 @@ TIMEOUT = 600.0
 """Seconds that a pod waits before it gives up; Kubernetes then restarts it or fails the Job."""
 
 MOST_RESTARTS = 5
-"""How often a run that never began is handed back: a broken image must not go round for ever."""
+"""How often a run that never began is handed back: a broken image must not be retried for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The operator's valve: a global concurrency limit of Prefect's whose slots are a source's requests in flight.
+"""The operator's valve: a global concurrency limit of Prefect's whose slots are a source's concurrent requests.
 
 A process takes its slots once for all of its shards, and looks at the limit before each: a change is felt by the next
 shard, and no request waits for the server. Whatever the server answers, the valve never ends a run.
@@ -99,7 +99,7 @@ class Valve:
             return error.wait
         except FAULTS as error:
             self._slots = self._slots or connections
-            self._once(f"the limit {self.name} cannot be asked ({error}): goes on, {self._slots} requests in flight")
+            self._once(f"the limit {self.name} cannot be asked ({error}): goes on, {self._slots} concurrent requests")
         return None
 
     def _possible(self, found: GlobalConcurrencyLimitResponse, connections: int) -> int:
@@ -114,7 +114,7 @@ class Valve:
             try:
                 await lease.give_back()
             except FAULTS as error:
-                self._once(f"the slots of {self.name} cannot be given back ({error}): they run out by themselves")
+                self._once(f"the slots of {self.name} cannot be released ({error}): they expire by themselves")
 
     async def _open(self) -> GlobalConcurrencyLimitResponse | None:
         """The limit, once it is open; None where there is none."""
@@ -123,7 +123,7 @@ class Valve:
                 found = await self._read()
             except ObjectNotFound:
                 self._once(
-                    f"there is no limit {self.name}: requests in flight are bounded by the source alone; "
+                    f"there is no limit {self.name}: only the source limits the concurrent requests; "
                     f"`trawl setup` makes it, or `prefect gcl create {self.name} --limit 10`"
                 )
                 return None
@@ -134,7 +134,7 @@ class Valve:
             await asyncio.sleep(LOOK)
 
     def _closed(self, why: str) -> str:
-        return f"the limit {self.name} is {why}: the run waits until somebody opens it"
+        return f"the limit {self.name} is {why}: the run waits until it is opened"
 
     async def _read(self) -> GlobalConcurrencyLimitResponse:
         async with get_client() as client:

@@ -143,7 +143,7 @@ def _loaded(one: Deployment, place: str) -> Flow[..., Any]:
     except Exception as error:
         raise ConfigurationError(
             f"{place}: no flow is at {one.entrypoint!r}: {type(error).__name__}: {' '.join(str(error).split())[:300]}",
-            remedy="write module.flow, or path/to/file.py:flow as seen from where set-up runs",
+            remedy="write module.flow, or path/to/file.py:flow relative to the folder where set-up runs",
         ) from error
     return flow
 
@@ -212,7 +212,7 @@ def _automations(settings: Settings, notify: str | None, deployments: list[Wante
         except ValueError as error:
             raise ConfigurationError(
                 f"{origin}: automations.{name}: {' '.join(str(error).split())[:300]}",
-                remedy="docs/setup.md shows what a rule may say",
+                remedy="docs/setup.md shows the fields of an automation",
             ) from None
         yield Wanted("automation", name, fields, {"enabled": True})
 

@@ -67,9 +67,9 @@ def _secret(reference: Reference, place: str) -> str:
         found = reference.file.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         # A decoding error would show a part of the secret.
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise ConfigurationError(
-            f"{place}: cannot read {reference.file}: {reason}", remedy="mount the secret there, or name another file"
+            f"{place}: cannot read {reference.file}: {reason}", remedy="put the secret there, or name another file"
         ) from None
     if not found:
         raise ConfigurationError(f"{place}: {reference.file} is empty", remedy="put the secret there")

@@ -158,7 +158,7 @@ class YamlCrawler:
         if path is None:
             if not {"endpoint", "key", "label"}.issuperset(fields_of(detail.path)):
                 raise Skippable(
-                    f"{item.endpoint} {item.key}: its path {detail.path!r} is told by its list or its parent only"
+                    f"{item.endpoint} {item.key}: its path {detail.path!r} can be filled in only from its list or its parent"
                 )
             path = fill(detail.path, endpoint=item.endpoint, key=item.key, label=item.label)
         return await get(path, params=detail.params or None, etag=item.etag, last_modified=item.last_modified)
@@ -189,7 +189,7 @@ class YamlCrawler:
         found, name = self.description, type(self).__name__
         if found is None:
             raise ConfigurationError(
-                f"{name} has no configuration", remedy="give it one, or the class a `description` in YAML"
+                f"{name} has no configuration", remedy="give it one, or give the class a `description` in YAML"
             )
         if isinstance(found, str):
             return parse_source(found, name)

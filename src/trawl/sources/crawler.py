@@ -18,18 +18,18 @@ if TYPE_CHECKING:  # httpx takes 0.1 s to load, and a source in YAML does withou
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A part of a list, as it came: one page, say.
+    """A part of a list as received, for example one page.
 
     Attributes:
         items: the summaries, as parsed JSON, in the API's order. Of a list-only endpoint they are the records.
-        count: how many there are in the whole list, where the API says so.
-        response: the answer that they came in. Its status tells the engine of a 304 or a 404, its headers of validators
-            and deploys, its instant from when the listing holds. None where they came in no answer. (Of what YAML
-            describes, a `Response` of Trawl's own client.)
-        texts: of a list-only endpoint each item's own bytes, as received; None where only the parsed items are known.
-        note: what this page has taught, for whoever wrote the source.
-        proved: whether this one answer, unchanged, would prove the whole list unchanged: only then a list of one page is
-            asked for conditionally.
+        count: the total number of items in the list, if the API gives it.
+        response: the answer that contained them. The engine reads from it the status (304, 404), validators and deploy
+            (headers), and the time from which the listing is valid. None if they came from no answer. (For a source in
+            YAML, a `Response` of Trawl's own client.)
+        texts: for a list-only endpoint, each item's own bytes as received; None if only the parsed items are known.
+        note: a remark about this page, for the author of the source.
+        proved: whether this answer, if unchanged, proves the whole list unchanged: only then is a list of one page
+            requested conditionally.
 
     """
 
@@ -46,10 +46,10 @@ class Item:
     """One record to fetch.
 
     Attributes:
-        path: where it is, below the base address or in full: the `detail` path of the source, filled. None leaves
-            that to the source.
-        etag, last_modified: what came with the content that the lake holds; None where it holds none, or where the run
-            asks unconditionally.
+        path: its address, relative to the base address or in full: the source's `detail` path, filled in. None: the
+            source decides.
+        etag, last_modified: the validators of the stored content; None if there is none, or if the run asks
+            unconditionally.
 
     """
 
@@ -62,20 +62,20 @@ class Item:
 
 
 class SourceCrawler(Protocol):
-    """A source, as the engine sees it. `YamlCrawler` is the whole of it for whatever a configuration can say.
+    """A source, as the engine sees it. `YamlCrawler` implements all of it from a configuration.
 
-    The engine keeps for itself what makes a crawl safe: pace, retries, budget and cool-down (under the httpx client that it
-    hands over), the verification of listings, contracts, hashes, guards and the commit.
+    The engine itself does what makes a crawl safe: rate limit, retries, budget and cool-down (in the httpx client that it
+    passes in), the verification of listings, contracts, hashes, guards and the commit.
 
     Of the errors in `trawl.model.errors`, `Fatal` ones end the run. `Retriable` and `Skippable` ones leave the old listing,
-    or the record, as it was, with their message as the reason; so does any other exception, which is named with its line.
-    The client's own errors are httpx's and these in one. An `httpx.HTTPStatusError` (from `raise_for_status()`) counts as
+    or the record, unchanged, with their message as the reason; so does any other exception, which is named with its line.
+    The client's own errors are both httpx's and these. An `httpx.HTTPStatusError` (from `raise_for_status()`) counts as
     the answer that it holds.
     """
 
     @property
     def source_name(self) -> str:
-        """What the source is called in the registry, in the lake and in SQL: `config_block.name`."""
+        """The name of the source in the registry, in the lake and in SQL: `config_block.name`."""
         ...
 
     @property
@@ -84,10 +84,10 @@ class SourceCrawler(Protocol):
         ...
 
     def get_api_key(self, load_block: SecretLoader | None = None) -> str | None:
-        """The secret that goes out as `credentials` say (as a bearer token, if they say nothing); None: no secret.
+        """The secret, sent as `credentials` say (without `credentials`, as a bearer token); None: no secret.
 
-        `load_block` gives the secret in a Prefect block of that name, or None where there is no such block. Raises
-        ConfigurationError where a secret that must be there is not. Called once a run, before the first request.
+        `load_block` returns the secret in a Prefect block of that name, or None if there is no such block. Raises
+        ConfigurationError if a required secret is missing. Called once per run, before the first request.
         """
         ...
 
@@ -96,23 +96,23 @@ class SourceCrawler(Protocol):
     ) -> AsyncIterator[Batch]:
         """The endpoint's whole list, batch by batch; an empty list is one empty batch.
 
-        `known` is for the first request where one answer is the whole list, and None where all must come anew. An
-        answer that brings no items (304, 404) is a batch as well: with that response, and no items. All is taken or
-        nothing: whatever is raised, after whichever batch, leaves the listing that was.
+        `known`: send these validators with the first request, if one answer is the whole list; None: request
+        unconditionally. An answer without items (304, 404) is a batch as well: with that response, and no items. The
+        list is all or nothing: an exception after any batch keeps the old listing.
         """
         ...
 
     async def fetch_item_details(self, item: Item, client: httpx.AsyncClient) -> httpx.Response:
-        """One record's answer. Its body is what the lake keeps and must be JSON; a 304 says that what it keeps holds.
+        """One record's answer. The lake stores its body, which must be JSON; a 304 means that the stored one is still valid.
 
-        A refusal (404, 410, 503 after all retries) is an answer too: hand it on, the engine knows what it means.
+        A refusal (404, 410, 503 after all retries) is an answer too: return it, the engine knows what it means.
         """
         ...
 
     def get_item_unique_id_from_summary_data(self, endpoint: str, summary: Any) -> str:
-        """The key of an item of the list: not empty, unique in its endpoint, and the same for ever.
+        """The key of an item of the list: not empty, unique in its endpoint, and never changing.
 
-        Raises TornListing where the item has none.
+        Raises TornListing if the item has none.
         """
         ...
 
@@ -125,5 +125,5 @@ class SourceCrawler(Protocol):
         ...
 
     def get_gcl_name(self) -> str:
-        """The Prefect global concurrency limit that holds for the source's requests in flight."""
+        """The Prefect global concurrency limit that holds for the source's concurrent requests."""
         ...

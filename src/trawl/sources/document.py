@@ -91,7 +91,7 @@ class _Loader(yaml.SafeLoader):
             if key.tag != _MERGE:
                 key.tag = _TEXT
             if (key.tag, key.value) in seen:
-                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+                raise yaml.composer.ComposerError(None, None, f"the key {key.value!r} appears twice", key.start_mark)
             seen.add((key.tag, key.value))
         return node
 

@@ -44,7 +44,7 @@ def read_text(path: Path, what: str) -> str:
     try:
         if path.is_file() or not path.exists():
             return path.read_text(encoding="utf-8")
-        reason: object = "it is no file"  # but a device or a pipe, say, which might never end
+        reason: object = "it is not a file"  # but a device or a pipe, say, which might never end
     except (OSError, ValueError) as error:  # no text, or no path at all
         reason = getattr(error, "strerror", None) or error
     raise ConfigurationError(f"cannot read {what} {path}: {reason}", remedy="check its path")
@@ -75,7 +75,7 @@ def _refuse_variables(data: dict[str, Any], origin: str) -> None:
     if found:
         source, variable = str(data.get("name") or "NAME").upper(), next(iter(found.values()))
         raise ConfigurationError(
-            "\n".join(f"{origin}: {path}: ${{{name}}} would be sent as it stands" for path, name in found.items()),
+            "\n".join(f"{origin}: {path}: ${{{name}}} would be sent literally" for path, name in found.items()),
             remedy="a source file has no variables. A secret is read from one by "
             f"`credentials: {{env: {variable}}}`; another address comes from TRAWL_SOURCE_{source}_BASE_URL or --base-url",
         )
@@ -117,7 +117,7 @@ _MESSAGES = {
     "missing": "is missing",
     "model_type": "should be a mapping",
     "dict_type": "should be a mapping",
-    "too_short": "names none; write at least one, for example `endpoints: {users: {}}`",
+    "too_short": "has none; write at least one, for example `endpoints: {users: {}}`",
     "string_pattern_mismatch": "is a name of lower-case letters, digits and '_', beginning with a letter",
     "union_tag_invalid": "has an unknown `kind`; there are none, offset, page, cursor and link",
     "union_tag_not_found": "needs a `kind`: none, offset, page, cursor or link",

@@ -36,7 +36,9 @@ def register(name: str, factory: Factory) -> None:
     >>> register("pokeapi", PokeApiCrawler)
     """
     if not re.fullmatch(NAME, name):
-        raise ConfigurationError(f"{name!r} is no name of a source", remedy="use lower-case letters, digits and '_'")
+        raise ConfigurationError(
+            f"{name!r} is not a valid source name", remedy="use lower-case letters, digits and '_'"
+        )
     _registered[name] = factory
 
 
@@ -112,12 +114,12 @@ def _offered(name: str, offer: EntryPoint, *others: EntryPoint) -> Factory:
     except (Exception, SystemExit) as error:
         raise ConfigurationError(
             f"the source {name!r} cannot be loaded: {offer.value} of {_package(offer)}: {type(error).__name__}: {error}",
-            remedy="mend or uninstall that package",
+            remedy="repair or uninstall that package",
         ) from error
     if not callable(factory):
         raise ConfigurationError(
-            f"the source {name!r} is broken: {offer.value} of {_package(offer)} is no class and no function",
-            remedy=f"its entry point in {GROUP!r} must name what makes its crawler",
+            f"the source {name!r} is broken: {offer.value} of {_package(offer)} is neither a class nor a function",
+            remedy=f"its entry point in {GROUP!r} must name a class or a function that returns a crawler",
         )
     return factory  # type: ignore[no-any-return]
 
@@ -134,7 +136,7 @@ def _made(name: str, factory: Factory) -> SourceCrawler:
     except Exception as error:
         raise ConfigurationError(
             f"the source {name!r} cannot be made: {type(error).__name__}: {error}",
-            remedy=f"what makes it must work without arguments: {factory!r}",
+            remedy=f"it must be callable without arguments: {factory!r}",
         ) from error
     return _checked(name, crawler)
 
@@ -148,11 +150,12 @@ def _checked(name: str, crawler: Any) -> SourceCrawler:
         )
     if not isinstance(crawler.config_block, SourceConfig):
         raise ConfigurationError(
-            f"the source {name!r}: its config_block is a {type(crawler.config_block).__name__}, no SourceConfig"
+            f"the source {name!r}: its config_block is a {type(crawler.config_block).__name__}, not a SourceConfig"
         )
     if not crawler.source_name == crawler.config_block.name == name:
         raise ConfigurationError(
-            f"the source {name!r} calls itself {crawler.source_name!r}, its configuration {crawler.config_block.name!r}",
+            f"the source {name!r} has the source_name {crawler.source_name!r} and the configuration's name "
+            f"{crawler.config_block.name!r}",
             remedy="all three must be the same",
         )
     return crawler  # type: ignore[no-any-return]

@@ -157,7 +157,7 @@ class LakeContract:
         history = _History(source)
         late = _History(source).run("late", 0, {"a": 0, "z": 0})
         source.log.commit(stale, "r1", history.run("r1", 0, {"a": 1}))
-        with pytest.raises(StaleCommit, match="moved on"):
+        with pytest.raises(StaleCommit, match="changed since"):
             source.log.commit(stale, "late", late)
         assert not source.log.holds("late")
         assert self._present(lake) == {"a": 1}
@@ -215,7 +215,7 @@ class LakeContract:
     def _present(self, lake: Lake, **more: Any) -> dict[str, Any]:
         rows = lake.query(f"SELECT key, payload FROM {_SOURCE}.records WHERE state = 'present'", **more).rows()
         found = [(row["key"], parse(row["payload"].encode())["value"]) for row in rows]
-        assert len(dict(found)) == len(found), "a record stands twice"
+        assert len(dict(found)) == len(found), "a record appears twice"
         return dict(found)
 
 

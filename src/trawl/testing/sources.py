@@ -84,7 +84,7 @@ class SourceContract:
             again = self.crawler()
             repeated = [again.get_item_unique_id_from_summary_data(name, summary) for summary in reversed(summaries)]
             assert keys == repeated[::-1], f"{name}: another order of the items gave other keys"
-            assert all(isinstance(key, str) and key for key in keys), f"{name}: a key is no text, or an empty one"
+            assert all(isinstance(key, str) and key for key in keys), f"{name}: a key is not a text, or is empty"
 
     def test_every_record_has_a_file_of_its_own(self) -> None:
         with self.server() as url:

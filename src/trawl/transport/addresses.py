@@ -17,7 +17,7 @@ _LONGEST = 65_536  # characters of an address
 def locate(url: str, own_url: str, base_url: str) -> str:
     """The address to ask for: relative ones below the base, the source's own moved to it.
 
-    Raises RedirectRefused for another host's, and for what is no address.
+    Raises RedirectRefused for another host's, and for what is not an address.
     """
     try:
         if not url.startswith("/") and not _ABSOLUTE.match(url):
@@ -31,7 +31,7 @@ def locate(url: str, own_url: str, base_url: str) -> str:
         if _origin(parts) == _origin(base) and "@" not in parts.netloc:
             return _checked(urlunsplit(parts))
     except ValueError:
-        raise RedirectRefused(f"{url} is no address: refused") from None
+        raise RedirectRefused(f"{url} is not an address: refused") from None
     raise RedirectRefused(f"{url} is not on {base_url}: refused")
 
 
@@ -57,7 +57,7 @@ def joined(url: str, target: str) -> str:
     try:
         return urljoin(url, target)
     except ValueError:
-        raise RedirectRefused(f"{target} is no address: refused") from None
+        raise RedirectRefused(f"{target} is not an address: refused") from None
 
 
 def led(asked: str, url: str, target: str) -> str:
@@ -71,7 +71,7 @@ def led(asked: str, url: str, target: str) -> str:
         return target
     if not after.query and before.path.rstrip("/") == after.path.rstrip("/"):
         return urlunsplit(after._replace(query=asked, fragment=""))
-    raise RedirectRefused(f"{url} leads to {target}, which is not what was asked for ({asked}): refused")
+    raise RedirectRefused(f"{url} leads to {target}, which is not what was requested ({asked}): refused")
 
 
 def _values(query: str) -> dict[str, list[str]]:

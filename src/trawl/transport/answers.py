@@ -113,7 +113,7 @@ async def get_by(
     try:
         return await client.get(url, headers=headers)
     except httpx.InvalidURL:
-        raise RedirectRefused(f"{url} is no address: refused") from None
+        raise RedirectRefused(f"{url} is not an address: refused") from None
 
 
 def _request_of(answer: httpx.Response) -> httpx.Request | None:

@@ -64,18 +64,18 @@ def http_client(
     budget: int | None = None,
     api_key: Callable[[], str | None] | None = None,
 ) -> httpx.AsyncClient:
-    """An ordinary `httpx.AsyncClient` for one source, with the manners that its description asks for.
+    """An ordinary `httpx.AsyncClient` for one source, which keeps to the rate limit and the other rules of its description.
 
     >>> async with http_client(load_source("pokeapi")) as client:  # doctest: +SKIP
     ...     response = await client.get("pokemon/25/")
 
-    It takes paths below the base address and the source's full addresses. Ends with `async with` or `aclose()`.
+    It accepts paths below the base address and the source's full addresses. Close it with `async with` or `aclose()`.
 
     Args:
-        base_url: what takes the place of the source's own address.
+        base_url: overrides the source's own address.
         rate: requests per second, None for the source's own, or "unlimited" on private hosts.
-        budget: how many requests may be made in all; None is any number.
-        api_key: gives the secret, or None for none; by default what the source's `credentials` refer to.
+        budget: the total number of requests allowed; None: no limit.
+        api_key: returns the secret, or None for none; by default, the source's `credentials` are used.
 
     Raises ConfigurationError as a run's options do.
 

@@ -38,7 +38,7 @@ def _sendable(credentials: Credentials, found: str) -> str:
         raise ConfigurationError(
             f"credentials: the secret in {credentials.env or credentials.file or credentials.block or 'get_api_key'} is "
             "empty or holds characters that no header can carry",
-            remedy="check what was put there",
+            remedy="check its content",
         )
     return secret
 
@@ -63,10 +63,10 @@ def _find_secret(credentials: Credentials, load_block: SecretLoader | None) -> s
             return Path(credentials.file).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             # A decoding error would show a part of the secret.
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ConfigurationError(
                 f"credentials: cannot read {credentials.file}: {reason}",
-                remedy="mount the secret there, or name another file",
+                remedy="put the secret there, or name another file",
             ) from None
     if load_block is not None and credentials.block is not None:
         return load_block(credentials.block)

@@ -39,7 +39,7 @@ from .wire import DECODED, Broken, Disconnected, Fault, StaleConnection, decoded
 if TYPE_CHECKING:
     import httpx
 
-KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests go out without one"
+KEYLESS = "no API key: what `credentials` refers to is not there or is a placeholder, so requests are sent without one"
 
 _MAX_REDIRECTS = 5
 _READ = ("etag", "last-modified", "content-type", "cache-control", "age", "date", "retry-after")  # to the letter
@@ -138,8 +138,8 @@ class Client:
         base_url: what takes the place of the source's own address, already checked.
         requests_per_second: this process' share of the host's rate; None is unlimited.
         connections: how many requests may be in flight.
-        budget: how many requests may be made in all; None is any number.
-        api_key: gives the secret, or None for none; by default what the source's `credentials` refer to.
+        budget: the total number of requests allowed; None: no limit.
+        api_key: returns the secret, or None for none; by default, the source's `credentials` are used.
 
     """
 
@@ -298,7 +298,7 @@ class Client:
     def locate(self, url: str) -> str:
         """The address to ask for: relative ones below the base, the source's own moved to it.
 
-        Raises RedirectRefused for another host's, and for what is no address.
+        Raises RedirectRefused for another host's, and for what is not an address.
         """
         return locate(url, self.source.base_url, self.base_url)
 
@@ -368,7 +368,7 @@ class Client:
                 except BodyTooLarge as error:
                     raise _of(error, answer.status, self._clean(answer.headers), error.body) from None
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
-            raise RedirectRefused(f"{url} is no address that can be asked: refused") from None
+            raise RedirectRefused(f"{url} is not an address that can be requested: refused") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 whole = limits.timeout.total_seconds() * SLOWEST if call.timeout is None else call.timeout.total

@@ -49,7 +49,8 @@ def pace_of(source: SourceConfig, base_url: str, wish: Rate | None) -> tuple[flo
         return None, max(source.rate.connections, _CONNECTIONS)
     if not SLOWEST <= rate < inf:
         raise ConfigurationError(
-            f"--rate {rate:g} is no rate", remedy=f"give requests per second (at least {SLOWEST:g}), or 'unlimited'"
+            f"--rate {rate:g} is not a valid rate",
+            remedy=f"give requests per second (at least {SLOWEST:g}), or 'unlimited'",
         )
     return rate, source.rate.connections
 

@@ -71,7 +71,7 @@ def proxy_for(url: str) -> URL | None:
         usable = False
     if not usable:
         raise ConfigurationError(
-            f"the proxy that {named}_proxy in the environment names is no http(s) address",
+            f"the proxy that {named}_proxy in the environment names is not an http(s) address",
             remedy=f"name an http(s) proxy in {named}_proxy, or {parts.hostname} in no_proxy",
         )
     return found

@@ -157,7 +157,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(world: World, tmp_path
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=10)
     assert process.returncode == 130
-    assert "goes on" in said
+    assert "continues" in said
     assert invoke(["run", "pokeapi", *flags[:-1], "unlimited"]) == 0
     rows = trawl.open(tmp_path).query("SELECT status FROM pokeapi.runs ORDER BY status").rows()
     assert [row["status"] for row in rows] == ["done", "interrupted"]

@@ -69,14 +69,14 @@ def test_a_look_at_a_record_suggests_the_contract(desk: Desk) -> None:
     suggested = "contract: {fields: {id: integer, name: string}, key: id}"
     with authors(keys=range(1, 4)) as (url, api):
         assert (
-            f"none is written: of its documents nothing else is asked. Suggested: {suggested}"
+            f"there is none: its documents are not checked further. Suggested: {suggested}"
             in desk("try", str(desk.file), "authors", "2", "--base-url", url).out
         )
         live = desk("check", str(desk.file), "--live", "--lake", str(desk.lake), "--base-url", url).out
         assert f"this document suggests `{suggested}`" in live
         desk.file.write_text(BARE.replace('authors/{key}"}', f'authors/{{key}}"}}, {suggested}'))
         said = desk("try", str(desk.file), "authors", "2", "--base-url", url).out
-        assert "none is written" not in said
+        assert "there is none" not in said
         assert "ok id is the key 2" in said
         api.document = lambda key: Reply(body={"uid": f"u{key}", "odd name": 1, "no": None, "of": {}})
         desk.file.write_text(BARE)
@@ -89,7 +89,8 @@ def test_a_look_at_another_record_s_document_says_what_to_write(desk: Desk) -> N
         api.odd = {2: Reply(body={"id": 3}), 3: Reply(body={"error": "oops"})}
         said = desk("try", str(desk.file), "authors", "2", "--base-url", url, code=1).out
         assert (
-            "the field 'id' is not the record's key '2' but '3'; `contract.key: null` if that is how the API is" in said
+            "the field 'id' is not the record's key '2' but '3'; `contract.key: null` if that is what the API sends"
+            in said
         )
         said = desk("try", str(desk.file), "authors", "3", "--base-url", url, code=1).out
         assert "the document is nothing but an error" in said

@@ -1,4 +1,4 @@
-"""Nothing that a user can get wrong is called a fault of Trawl: it is exit code 1 or 2, with words, and no traceback.
+"""Nothing that a user can get wrong is called a bug in Trawl: it is exit code 1 or 2, with words, and no traceback.
 
 Each of these was once tried on every command, option, document and variable; the ones here are those that told something.
 """
@@ -115,7 +115,7 @@ def say(capsysbinary: pytest.CaptureFixture[bytes]) -> Say:
         captured = capsysbinary.readouterr()
         said = (captured.out + captured.err).decode(errors="replace")
         assert code in codes, f"{code}: {said}"
-        assert "fault of Trawl" not in said
+        assert "bug in Trawl" not in said
         assert "Traceback" not in said
         assert said.strip() or code == 0
         return said

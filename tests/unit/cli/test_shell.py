@@ -112,7 +112,7 @@ def test_ctrl_c_ends_a_command_that_waits_for_the_api(command: str, tmp_path: Pa
     assert time.monotonic() - began < 5
     assert process.returncode == 130
     assert "interrupted" in said
-    assert ("goes on" in said) == (command == "run")
+    assert ("continues" in said) == (command == "run")
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "parquet"])

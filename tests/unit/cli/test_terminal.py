@@ -88,7 +88,7 @@ def test_text_of_others_is_shown_as_it_is_and_controls_nothing(
     captured = capsys.readouterr()
     said = captured.out + captured.err
     assert not DANGEROUS.search(said), ascii(said)
-    assert "fault of Trawl" not in said
+    assert "bug in Trawl" not in said
     if name not in PLAIN:
         assert ":x: :warning: [red]a[/]" in " ".join(said.split())
         assert "👾" in said or r"\ud83d\udc7e" in said
@@ -114,7 +114,7 @@ def test_text_of_an_api_controls_nothing_while_it_is_asked(
     captured = capsys.readouterr()
     said = captured.out + captured.err
     assert not DANGEROUS.search(said), ascii(said)
-    assert "fault of Trawl" not in said
+    assert "bug in Trawl" not in said
     if name not in PLAIN:
         assert ":x: :warning: [red]a[/]" in said
 

@@ -114,7 +114,7 @@ def test_items_without_a_key_are_noted_and_the_others_are_tried(attempt: Any) ->
         ({"/users": USERS}, {}, ["the document is the array itself"]),
         ({"/users": {"total": 3, "data": USERS}}, {}, ["2 items came, the API counts 3", "`pagination`"]),
         ({"/users": {"total": 2, "data": [USERS[0]] * 2}}, {}, ["came twice", "`key.field`"]),
-        ({"/users": 503}, {}, ["503", "left alone for 30 s", "try again later"]),
+        ({"/users": 503}, {}, ["503", "asks for a pause of 30 s", "try again later"]),
     ],
 )
 def test_what_a_list_lacks_is_said_with_what_to_change(

@@ -102,7 +102,7 @@ def test_quarantine_is_listed_shown_and_replayed(desk: Desk) -> None:
 def test_forget_asks_for_yes_where_there_is_no_terminal(desk: Desk) -> None:
     told = desk("forget", "things", "a", "bob", "--dry-run")
     assert "2 rows in 2 files" in told
-    assert "stays away" in told
+    assert "is not stored again" in told
     desk("forget", "things", "a", "2", code=2)
     assert len(ask(desk.lake, "FROM things.records")) == 3
     assert desk("forget", "things", "a", "bob", "--yes").endswith("erased\n")

@@ -38,7 +38,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("endpoints:", "endponts: {}\nendpoints:", ["my.yaml", "endponts", "did you mean 'endpoints'"]),
         ("users: {}", "users: {freshness: soon}", ["my.yaml", "endpoints.users.freshness", "'soon'", "24h"]),
         ("users: {}", "users: {key: {feild: id}}", ["endpoints.users.key.feild", "did you mean 'field'"]),
-        ("users: {}", "users: {parent: people}", ["'people'", "no endpoint"]),
+        ("users: {}", "users: {parent: people}", ["'people'", "not an endpoint"]),
         ("http://127.0.0.1:9/v1", "ftp://example.com", ["base_url", "ftp://example.com", "https://api.example.com"]),
         ("http://127.0.0.1:9/v1", "https://me:secret@example.com", ["base_url", "credentials"]),
         ("name: things", "name: My Things", ["name", "My Things"]),

@@ -212,7 +212,7 @@ def changes_of(days: list[Day]) -> list[tuple[str, str, str, int]]:
 def present(lake: Path, as_of: datetime | None = None) -> dict[tuple[str, str], str]:
     rows = ask(lake, "SELECT endpoint, key, payload FROM things.records WHERE state = 'present'", as_of=as_of)
     found = {(row["endpoint"], row["key"]): exact(json.loads(row["payload"])) for row in rows}
-    assert len(found) == len(rows), "a record stands twice"
+    assert len(found) == len(rows), "a record appears twice"
     return found
 
 

@@ -202,7 +202,7 @@ def test_held_news_about_the_record_are_decided_first(tmp_path: Path) -> None:
         run(tmp_path, url, SOURCE)
         answers.bodies["a"] = [{"id": 1}]
         assert run(tmp_path, url, SOURCE, force=True).held == ["a", "b"]
-        with pytest.raises(ConfigurationError, match="wait for a decision") as caught:
+        with pytest.raises(ConfigurationError, match="held changes") as caught:
             forget(Lake(tmp_path), "things", "a", "2")
         assert "--reject a" in (caught.value.remedy or "")
         assert forget(Lake(tmp_path), "things", "a", "1") is not None

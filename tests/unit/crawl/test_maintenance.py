@@ -27,7 +27,7 @@ AT_ONCE = timedelta(0)
 REPLACED, PLANS, ANSWERS, MANIFESTS = (
     "files that no commit names",
     "plans of dead runs",
-    "quarantined answers that were overtaken",
+    "quarantined answers that are out of date",
     "manifests of runs without a commit",
 )
 FAMILY = """

@@ -85,8 +85,8 @@ def test_a_list_from_anywhere_is_planned_and_fetched_like_any_other(tmp_path: Pa
         (lists(Batch([{"name": "no id"}])), "an item has no key at 'id'"),
         (lists(Batch([7])), "an item has no key"),
         (lists(Batch([{"id": 1, "set": {1}}])), "own code: TypeError: Type is not JSON serializable: set"),
-        (lists(Batch(items(1)), "page"), "discover_item_ids gave a str, no Batch"),
-        (lists(items(1)), "discover_item_ids gave a list, no Batch"),
+        (lists(Batch(items(1)), "page"), "discover_item_ids yielded a str, not a Batch"),
+        (lists(items(1)), "discover_item_ids yielded a list, not a Batch"),
         (lists(), "no page came at all"),
     ],
 )  # fmt: skip
@@ -108,7 +108,7 @@ def test_what_is_no_text_is_no_key(tmp_path: Path, key: Any) -> None:
     with serving(BODIES | {"a/": items(1)}) as (url, _):
         report = crawled(tmp_path, url, OddKeys())
     assert count(report) == {}
-    assert f"{key!r} is no key" in report.endpoints["a"].notes[0]
+    assert f"{key!r} is not a key" in report.endpoints["a"].notes[0]
 
 
 def test_a_key_of_the_sources_own_making_names_the_record(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ KINDS: dict[str, tuple[Reply, str]] = {
     "redirect elsewhere": (redirect("https://elsewhere.example.com/authors/1"), "is not on"),
     "redirect loop": (redirect("/api/v2/authors/1"), "more than 5 redirects"),
     "redirect to nowhere": (Reply(302, b"?"), "without a Location"),
-    "redirect to no address": (redirect("http://[oops/"), "no address"),
+    "redirect to no address": (redirect("http://[oops/"), "not an address"),
     "too large": (Reply(body=author(1, text="x" * 100_000)), "larger than 32768 bytes"),
     "300": (Reply(300, b"[]"), "answers 300"),
     "400": (Reply(400, b"{}"), "answers 400"),
@@ -162,7 +162,7 @@ def test_what_fails_for_ever_stops_one_run_and_not_the_next(tmp_path: Path, kind
     with authors(odd=dict.fromkeys(POISONED, reply) if reply else {}) as (url, api):
         with pytest.raises(GuardTripped, match="of 102 due records failed") as caught:
             run(tmp_path, url, crawler)
-        assert "does not count again" in str(caught.value)
+        assert "repeated failures of a record do not count" in str(caught.value)
         assert ask(tmp_path, "SELECT status FROM books.runs") == [{"status": "aborted"}]
         assert present(tmp_path) == set()
         report = run(tmp_path, url, crawler)

@@ -218,7 +218,7 @@ TORN: dict[str, tuple[ListApi, str, str]] = {
     "an object where a list is expected": (
         ListApi(),
         described().replace("items: items,", ""),
-        r"'the list' is no array.*items \(array\).*set `list.items` to 'items'",
+        r"'the list' is not an array.*items \(array\).*set `list.items` to 'items'",
     ),
     "a wrong path to the items": (
         ListApi(),

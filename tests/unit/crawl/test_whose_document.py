@@ -65,7 +65,7 @@ def test_a_document_that_lost_its_key_is_not_believed_whatever_it_looks_like(tmp
         api.odd = {key: Reply(body={"oops": key}) for key in range(1, 31)}
         assert count(run(tmp_path, url, BARE, force=True)) == {"quarantined": 30}
     assert contents(tmp_path) == before
-    reason = "contract: the document does not tell the record's key '1' any longer; `contract.key: null` if that is how the API is"
+    reason = "contract: the document no longer contains the record's key '1'; `contract.key: null` if that is what the API sends"
     assert reasons(tmp_path)["1"] == reason
     results, _ = replay(Lake(tmp_path), BARE)
     assert {(result.result, result.reason) for result in results if result.key == "1"} == {(Verdict.BROKEN, reason)}

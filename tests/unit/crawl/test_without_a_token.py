@@ -84,7 +84,7 @@ async def test_a_copy_of_pokeapi_from_before_its_meta_document_is_crawled(tmp_pa
     assert set(contents(lake)) == {("stat", "1"), ("stat", "2")}
     assert report.not_modified == 3, "the list and both records are asked for conditionally"
     assert [len(said) for said in heard] == [1, 0, 0]
-    assert "goes on without one" in heard[0][0]
+    assert "continues without one" in heard[0][0]
 
 
 def test_such_copies_are_crawled_whole_and_the_next_one_conditionally(tmp_path: Path) -> None:

@@ -202,11 +202,11 @@ def test_parents_come_before_their_children() -> None:
     [{"a": "a"}, {"a": "b", "b": "a"}, {"a": "b", "b": "c", "c": "a"}, {"a": "b", "b": "c", "c": "b"}],
 )
 def test_a_circle_of_parents_is_refused(parents: dict[str, str]) -> None:
-    assert "form a circle" in refused(endpoints={name: {"parent": parent} for name, parent in parents.items()})
+    assert "form a cycle" in refused(endpoints={name: {"parent": parent} for name, parent in parents.items()})
 
 
 def test_an_unknown_parent_is_refused() -> None:
-    assert "its parent 'b' is no endpoint" in refused(endpoints={"a": {"parent": "b"}})
+    assert "its parent 'b' is not an endpoint" in refused(endpoints={"a": {"parent": "b"}})
 
 
 @pytest.mark.parametrize(
@@ -220,11 +220,11 @@ def test_an_unknown_parent_is_refused() -> None:
         ({"detail": {"path": "{kee}"}}, "known are endpoint, key, label, item.FIELD, parent.FIELD"),
         ({"detail": {"path": "{item.}"}}, "is unknown"),
         ({"detail": {"path": "{}"}}, "is unknown"),
-        ({"detail": {"path": "{key"}}, "without its other half"),
+        ({"detail": {"path": "{key"}}, "an unmatched brace"),
         ({"detail": {"path": "https://h/{key}"}}, "relative to base_url"),
         ({"detail": {"path": "//h/{key}"}}, "relative to base_url"),
         ({"list": {"path": "{key}"}}, "known are endpoint"),
-        ({"key": {"pattern": "("}}, "no regular expression"),
+        ({"key": {"pattern": "("}}, "not a regular expression"),
         ({"key": {"pattern": "x"}}, "exactly one group"),
         ({"key": {"pattern": "(x)(y)"}}, "exactly one group"),
         ({"key": {"field": []}}, "neither a field's path"),
@@ -233,7 +233,7 @@ def test_an_unknown_parent_is_refused() -> None:
         ({"list": {"params": {"a": True}}}, "in quotes"),
         ({"list": {"params": {"a": 1.5}}}, "in quotes"),
         ({"list": {"params": {"Api_Key": "x"}}}, "holds a secret"),
-        ({"freshness": "-1s"}, "no duration"),
+        ({"freshness": "-1s"}, "not a duration"),
         ({"guards": {"missing": {"ratio": 1.5, "count": 1}}}, "less than or equal to 1"),
         ({"guards": {"missing": {"ratio": True, "count": 1}}}, "valid number"),
     ],
@@ -262,11 +262,11 @@ def test_a_sources_name_is_plain(name: str) -> None:
         ({"rate": {"requests_per_second": "5"}}, "valid number"),
         ({"rate": {"connections": True}}, "valid integer"),
         ({"requests": {"timeout": "0s"}}, "no time for an answer"),
-        ({"requests": {"max_retry_after": float("inf")}}, "no duration"),
+        ({"requests": {"max_retry_after": float("inf")}}, "not a duration"),
         ({"version_token": {"path": "{endpoint}/", "field": "x"}}, "known are none here"),
         ({"version_token": {"path": "https://x/y", "field": "x"}}, "relative to base_url"),
         ({"user_agent": "a\nb"}, "no header can carry"),
-        ({"headers": {"X A": "b"}}, "no name of a header"),
+        ({"headers": {"X A": "b"}}, "not a valid header name"),
         ({"headers": {"X": "ü"}}, "no header can carry"),
     ],
 )
@@ -291,7 +291,7 @@ def test_a_secret_inline_is_refused(name: str) -> None:
         ({"env": "Bearer x"}, "name of an environment variable"),
         ({"kind": "header", "env": "A"}, "needs the `name`"),
         ({"kind": "query", "env": "A"}, "needs the `name`"),
-        ({"kind": "header", "env": "A", "name": "X A"}, "no name of a header"),
+        ({"kind": "header", "env": "A", "name": "X A"}, "not a valid header name"),
         ({"kind": "digest", "env": "A"}, "'bearer', 'basic', 'header' or 'query'"),
     ],
 )

@@ -40,7 +40,7 @@ def test_a_body_in_utf8_is_not_copied() -> None:
         (TEXT.encode("cp1252"), "application/json", "not JSON"),
         (TEXT.encode("cp1252"), "application/json; charset=utf-16", "does not decode as utf-16"),
         (b'"\x81"', "application/json; charset=cp1252", "does not decode as cp1252"),
-        (TEXT.encode(), "application/json; charset=klingon", "its charset 'klingon' is none that is known"),
+        (TEXT.encode(), "application/json; charset=klingon", "its charset 'klingon' is unknown"),
         (b"<!DOCTYPE html><title>\n Sign in </title>", "application/json", r'an HTML page \("Sign in"\)'),
         (b"  <html><body>", "", "an HTML page"),
         (b"Too busy", "text/html; charset=utf-8", "an HTML page"),

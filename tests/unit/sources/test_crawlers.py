@@ -64,7 +64,7 @@ async def test_lists_and_records_can_be_had_outside_of_a_run(world: World) -> No
 async def test_what_only_a_run_can_tell_is_refused_with_its_reason(world: World) -> None:
     crawler = PokeApiCrawler()
     async with http_client(crawler.config_block, base_url=world.url, rate="unlimited") as client:
-        with pytest.raises(Skippable, match="told by its list or its parent only"):
+        with pytest.raises(Skippable, match="can be filled in only from its list or its parent"):
             await crawler.fetch_item_details(Item("pokemon-encounters", "25"), client)
         with pytest.raises(ConfigurationError, match="follows its parent's records"):
             await anext(crawler.discover_item_ids("pokemon-encounters", client))

@@ -156,7 +156,7 @@ def test_ctrl_c_in_the_midst_of_a_list_leaves_nothing_of_it(offer: Offer, tmp_pa
         _, said = process.communicate(timeout=30)
         assert time.monotonic() - began < 5
         assert process.returncode == 130
-        assert "goes on" in said
+        assert "continues" in said
         lake = trawl.open(tmp_path / "lake")
         assert [row["status"] for row in lake.query("SELECT status FROM museum.runs").rows()] == ["interrupted"]
         assert lake.source("museum").committed_runs(lake.source("museum").log.snapshot()) == set()
@@ -177,11 +177,11 @@ def test_an_unknown_name_is_refused_with_those_that_are_known(offer: Offer) -> N
         ("raise SystemExit('bye')", "broken:It of broken 1.0: SystemExit: bye"),
         ("It = 1 +", "SyntaxError"),
         ("", "AttributeError"),
-        ("It = 5", "broken:It of broken 1.0 is no class and no function"),
+        ("It = 5", "broken:It of broken 1.0 is neither a class nor a function"),
         ("def It(): raise OSError('no disk')", "cannot be made: OSError: no disk"),
         ("def It(one): ...", "TypeError"),
         ("It = dict", "dict has no source_name, config_block"),
-        (class_of("other"), "the source 'broken' calls itself 'other'"),
+        (class_of("other"), "the source 'broken' has the source_name 'other'"),
         ("from trawl.sources import YamlCrawler as It", "YamlCrawler has no configuration"),
         (class_of("Broken"), "name"),
     ],
@@ -218,7 +218,7 @@ def test_no_package_takes_the_place_of_a_shipped_source(offer: Offer) -> None:
 
 @pytest.mark.parametrize("name", ["", "Mine", "my-source", "1st", "a b"])
 def test_what_is_no_name_cannot_be_registered(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no name of a source"):
+    with pytest.raises(ConfigurationError, match="is not a valid source name"):
         register(name, Mine)
 
 

@@ -42,18 +42,18 @@ def test_pokeapi_has_every_endpoint_and_the_encounters_as_a_child() -> None:
         (START + "rate: {zzz: 1}", "my.yaml: rate.zzz: unknown key; known here: requests_per_second, connections"),
         (START + "rate: {connections: four}", "my.yaml: rate.connections: should be an integer (it is 'four')"),
         (START + "rate: 5", "my.yaml: rate: should be a mapping (it is 5)"),
-        (START + "requests: {timeout: .inf}", "my.yaml: requests.timeout: inf is no duration; write for example 90s, 15m, 24h or 6d"),
+        (START + "requests: {timeout: .inf}", "my.yaml: requests.timeout: inf is not a duration; write for example 90s, 15m, 24h or 6d"),
         (START + "defaults: {list: {pagination: {kind: offset, limt: 5}}}", "my.yaml: defaults.list.pagination.limt: unknown key; did you mean 'limit'?"),
         (START + "defaults: {list: {pagination: {kind: cursor, cursor: a, parm: b}}}", "my.yaml: defaults.list.pagination.param: is missing\nmy.yaml: defaults.list.pagination.parm: unknown key; did you mean 'param'?"),
         (START + "defaults: {list: {pagination: {limit: 5}}}", "my.yaml: defaults.list.pagination: needs a `kind`: none, offset, page, cursor or link"),
         (START + "defaults: {guards: {changed: {ratio: 0.1, count: 1, action: stop}}}", "my.yaml: defaults.guards.changed.action: should be 'alarm' or 'hold' (it is 'stop')"),
         (START + "defaults: {unordered: a}", "my.yaml: defaults.unordered: should be a list (it is 'a')"),
-        ("name: api\nbase_url: ftp://h\nendpoints: {a: }", "my.yaml: base_url: 'ftp://h' is no http(s) address; write for example https://api.example.com/v1"),
+        ("name: api\nbase_url: ftp://h\nendpoints: {a: }", "my.yaml: base_url: 'ftp://h' is not an http(s) address; write for example https://api.example.com/v1"),
         ("name: api\nbase_url: https://h\nendpoints: {list: {labl: x}}", "my.yaml: endpoints.list.labl: unknown key; did you mean 'label'?"),
         ("name: api\nbase_url: https://h\nendpoints: {link: {list: {prams: x}}}", "my.yaml: endpoints.link.list.prams: unknown key; did you mean 'params'?"),
         ("name: api\nbase_url: https://h\nendpoints: {a: 5}", "my.yaml: endpoints.a: should be a mapping (it is 5)"),
         ("name: api\nbase_url: https://h", "my.yaml: endpoints: is missing"),
-        ("name: api\nbase_url: https://h\nendpoints: {a: {parent: b}, b: {parent: a}}", "my.yaml: the parents of endpoint 'a' form a circle"),
+        ("name: api\nbase_url: https://h\nendpoints: {a: {parent: b}, b: {parent: a}}", "my.yaml: the parents of endpoint 'a' form a cycle"),
         ("", "my.yaml: a source is a mapping with name, base_url and endpoints"),
         ("- a", "my.yaml: a source is a mapping with name, base_url and endpoints"),
     ],
@@ -98,13 +98,13 @@ def test_no_error_shows_a_secret_that_stands_in_the_wrong_place(content: str) ->
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("a: 1\na: 2", "the key 'a' stands twice"),
-        (START + "rate: {connections: 1, connections: 2}", "the key 'connections' stands twice"),
+        ("a: 1\na: 2", "the key 'a' appears twice"),
+        (START + "rate: {connections: 1, connections: 2}", "the key 'connections' appears twice"),
         ("a: [", "not YAML"),
         ("a: *b", "undefined alias"),
         ("a: \x00", "not YAML"),
         ("? [1]\n: 2", "a key is a text"),
-        ("1: a\n'1': b", "the key '1' stands twice"),
+        ("1: a\n'1': b", "the key '1' appears twice"),
         (START + "rate: {connections: !!int four}", "'four' cannot be read as int"),
         (START + "rate: {connections: !!bool 2}", "'2' cannot be read as bool"),
         (START + f"rate: {{connections: {'9' * 5_000}}}", "cannot be read as int"),
@@ -206,8 +206,8 @@ def test_a_value_is_read_as_what_its_key_wants(content: str, place: str, value: 
     [
         ("rate: {connections: 1_000}", "rate.connections: should be an integer (it is '1_000')"),
         ("rate: {connections: yes}", "rate.connections: should be an integer (it is 'yes')"),
-        ("requests: {timeout: 12:30}", "requests.timeout: '12:30' is no duration; write for example 90s, 15m, 24h or 6d"),
-        ("requests: {timeout: 2026-01-01}", "requests.timeout: '2026-01-01' is no duration; write for example 90s, 15m, 24h or 6d"),
+        ("requests: {timeout: 12:30}", "requests.timeout: '12:30' is not a duration; write for example 90s, 15m, 24h or 6d"),
+        ("requests: {timeout: 2026-01-01}", "requests.timeout: '2026-01-01' is not a duration; write for example 90s, 15m, 24h or 6d"),
         ("defaults: {list: {params: {a: null}}}", "defaults.list.params.a: a parameter is text or an integer; write what is to be sent in quotes"),
     ],
 )  # fmt: skip
@@ -229,7 +229,7 @@ def test_what_only_yaml_11_takes_for_a_number_is_none(content: str, message: str
 def test_a_variable_is_refused_and_never_sent(content: str, place: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         parse_source(content, "my.yaml")
-    assert caught.value.message == f"my.yaml: {place}: ${{TOKEN}} would be sent as it stands"
+    assert caught.value.message == f"my.yaml: {place}: ${{TOKEN}} would be sent literally"
     for remedy in ("credentials: {env: TOKEN}", "TRAWL_SOURCE_API_BASE_URL"):
         assert remedy in str(caught.value.remedy)
 

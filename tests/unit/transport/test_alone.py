@@ -40,7 +40,7 @@ async def test_it_keeps_the_sources_own_pace_and_connections() -> None:
     assert Client.for_source(source(), rate=0.5).requests_per_second == 0.5
     with pytest.raises(ConfigurationError, match="is a public host"):
         Client.for_source(source(base_url="https://1.1.1.1"), rate="unlimited")
-    with pytest.raises(ConfigurationError, match="--rate 0 is no rate"):
+    with pytest.raises(ConfigurationError, match="--rate 0 is not a valid rate"):
         Client.for_source(source(), rate=0)
     async with serving(reply()) as server, Client.for_source(source(), base_url=server.url, rate=20) as client:
         for _ in range(4):

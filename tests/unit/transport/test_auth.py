@@ -98,7 +98,7 @@ def test_a_missing_reference_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_a_file_of_other_bytes_is_refused_unseen(tmp_path: Path) -> None:
     (tmp_path / "token").write_bytes(b"s3cret\xff")
-    with pytest.raises(ConfigurationError, match="no text") as caught:
+    with pytest.raises(ConfigurationError, match="not text") as caught:
         read_secret(Credentials(file=str(tmp_path / "token")))
     assert "s3cr" not in str(caught.value)
 

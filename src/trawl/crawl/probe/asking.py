@@ -18,10 +18,10 @@ from .facts import Asked, Probe, Problem
 
 _MEANINGS = {
     Action.OK: "a document: a crawl reads it",
-    Action.NOT_MODIFIED: "what is stored still holds",
-    Action.RETRY: "passes by itself: a crawl waits and asks again, then leaves it to the next run",
-    Action.LATER: "refused: a crawl goes on without it and asks again in a later run",
-    Action.GONE: "not there: a listed record is set aside; one that is missing from the list is on its way to a tombstone",
+    Action.NOT_MODIFIED: "the stored content is still valid",
+    Action.RETRY: "a temporary failure: a crawl waits and retries, then leaves it to the next run",
+    Action.LATER: "refused: a crawl skips it and tries again in a later run",
+    Action.GONE: "not there: a listed record is set aside; one that is missing from the list comes closer to its tombstone",
     Action.QUARANTINE: "a success without a document: a crawl keeps it in quarantine",
 }
 _HEADERS = (
@@ -69,7 +69,7 @@ class Asker:
     def _broken(self, shown: str, error: TrawlError, seconds: float, why: str) -> None:
         wait = getattr(error, "wait", None)
         meaning = _MEANINGS[Action.RETRY] if isinstance(error, Retriable) else "a crawl sets the record aside"
-        asked = f"; it asks to be left alone for {wait.total_seconds():.0f} s" if isinstance(wait, timedelta) else ""
+        asked = f"; it asks for a pause of {wait.total_seconds():.0f} s" if isinstance(wait, timedelta) else ""
         self.found.requests.append(Asked(shown, why, None, Action.RETRY, f"{error.message}: {meaning}{asked}", seconds))
         self.problem(
             error.message, "try again later; `requests` of the source says how often and how long a crawl asks"
@@ -86,7 +86,7 @@ class Asker:
         if response.action is Action.GONE:
             self.problem(f"the API answers {response.status}", f"correct the key, `base_url` or `{setting}`")
         elif response.action is not Action.OK:
-            remedy = f"see what it says at that address; it comes from `base_url` and `{setting}`"
+            remedy = f"open that address; it comes from `base_url` and `{setting}`"
             self.problem(f"the API answers {response.status}", remedy)
         elif (page := _no_json(response)) is not None:
             self.problem(
@@ -119,7 +119,7 @@ class Asker:
         message = error.message if isinstance(error, TrawlError) else fault_of(self.crawler, error)
         if all(problem.message != message for problem in self.found.problems):
             self.problem(
-                message, f"look at {type(self.crawler).__name__}; trawl.testing has the laws that it must hold"
+                message, f"look at {type(self.crawler).__name__}; trawl.testing has the contract that it must meet"
             )
 
     def problem(self, message: str, remedy: str) -> None:

@@ -106,7 +106,7 @@ def _temporary() -> Health:
             file.flush()
         return disk("machine", Path(tempfile.gettempdir()))
     except OSError as error:
-        remedy = "name a folder that can be written in TMPDIR"
+        remedy = "set TMPDIR to a writable folder"
         return Health("machine", "temporary files", Level.WRONG, f"cannot be written: {error}", remedy)
 
 
@@ -120,7 +120,7 @@ def _lake(lake: Lake, now: datetime) -> Iterator[Health]:
             part = lake.source(name)
             yield from examine_source(part, now)
             for endpoint, hold in pending_holds(part).items():
-                remedy = f"look, then: trawl run {name} --accept {endpoint} (or --reject {endpoint})"
+                remedy = f"check them, then: trawl run {name} --accept {endpoint} (or --reject {endpoint})"
                 yield Health(f"lake {name}", "held", Level.WARNING, f"{endpoint}: {hold['reason']}", remedy)
     except TrawlError as error:
         yield Health("lake", "storage", Level.WRONG, error.message, error.remedy)
@@ -169,7 +169,7 @@ async def _ask(crawler: SourceCrawler, client: Client, area: str, listed: list[s
         try:
             seen = await read_token(client, source.version_token)
         except (Retriable, Skippable) as error:
-            remedy = "correct `version_token`; without one every list is asked in every run"
+            remedy = "correct `version_token`; without one every run requests every list"
             yield Health(area, "version token", Level.WARNING, error.message, remedy)
         else:
             yield Health(area, "version token", Level.OK, seen.value)
@@ -237,7 +237,7 @@ def _skew(response: Response, area: str) -> Health:
     seconds = round(skew.total_seconds())
     if abs(skew) <= _SKEW:
         return Health(area, "clock", Level.OK, f"{abs(seconds)} s apart from the API's")
-    remedy = "set this machine's clock (NTP): leases, cool-downs and history go by it"
+    remedy = "set this machine's clock (NTP): leases, cool-downs and history depend on it"
     return Health(
         area, "clock", Level.WARNING, f"{abs(seconds):,} s {'ahead of' if seconds > 0 else 'behind'} the API's", remedy
     )

@@ -77,7 +77,7 @@ async def _list_in_python(work: Asker) -> list[tuple[str, str | None, Any]] | No
         return None
     facts = ListFacts(len(batch.items), batch.count, complete=False, verified=False)
     facts.keys = list(zip(columns.keys[:_SHOWN], columns.labels[:_SHOWN], strict=True))
-    facts.note = "the first batch: a crawl takes them all, and verifies the whole"
+    facts.note = "the first batch: a crawl reads all of them, and verifies the whole list"
     work.found.listing = facts
     return list(zip(columns.keys, columns.labels, items, strict=True))
 
@@ -112,13 +112,13 @@ def _judge_list(work: Asker, facts: ListFacts, columns: Columns, items: Any, com
             facts.note = (
                 "complete: every key once, as many as the API counts"
                 if facts.count is not None
-                else "complete as far as one can tell: the list names no count (`list.count` says where one stands)"
+                else "complete as far as can be checked: the list has no count (`list.count` names the field)"
             )
         except TornListing as error:
             kind = config.pagination.kind
             work.problem(error.message, f"correct `pagination` (now of kind {kind}), or `list.count`")
     if work.config.label and items and not any(columns.labels):
         work.found.notes.append(
-            f"`label` {work.config.label!r} is no text or integer in the items: labels come with the records, where they "
+            f"`label` {work.config.label!r} is not a text or integer in the items: labels then come from the records, if they "
             f"have it. An item's fields: {fields_text(items[0])}"
         )

@@ -45,7 +45,7 @@ async def probe(
     if lake is not None and lake.store.exists:
         cool_down.learn(HostBoard(lake.store, host_of(target.base_url), clock).cool_down())
         if cool_down.until is not None and cool_down.until > clock():
-            found.notes.append(f"the API asked to be left alone until {cool_down.until:%H:%M:%S} UTC: waited for that")
+            found.notes.append(f"the API asked for a pause until {cool_down.until:%H:%M:%S} UTC: waited for that")
     async with Client(
         source=source.model_copy(update={"requests": once}),
         base_url=target.base_url,

@@ -32,10 +32,10 @@ _NEAR = 3
 _RESULTS = {
     Result.NEW: "a crawl would store it as a new record",
     Result.CHANGED: "a crawl would store a new version",
-    Result.REORDERED: "only the order of declared unordered lists moved: a crawl counts that, and makes no version",
+    Result.REORDERED: "only the order of lists declared `unordered` changed: a crawl counts that, and makes no version",
     Result.UNCHANGED: "the lake holds this content already",
     Result.REVIVED: "a crawl would revive it",
-    Result.REGRESSED: "an older deploy answered than the lake's content is of: a crawl keeps what it has and asks again",
+    Result.REGRESSED: "the answer is of an older deploy than the lake's content: a crawl keeps its content and asks again",
 }
 
 
@@ -47,7 +47,7 @@ async def explain_record(work: Asker, wanted: str, lake: Lake | None = None) -> 
     known = find_key(snapshot, name, wanted) if snapshot is not None else None
     prior, stored = (known and standing(snapshot, name, known)) or (_unknown(name, known or wanted), None)
     if known is not None:
-        work.found.notes.append(f"the lake knows it: key {known}, label {prior.label}")
+        work.found.notes.append(f"it is in the lake: key {known}, label {prior.label}")
     if work.config.detail is None:
         await _listed(work, wanted, prior, stored, known)
         return
@@ -72,7 +72,7 @@ async def explain_record(work: Asker, wanted: str, lake: Lake | None = None) -> 
         and not asked_list
         and work.config.list
     ):
-        work.found.notes.append(f"{wanted!r} is no key that the API knows: the list may have it as a label")
+        work.found.notes.append(f"{wanted!r} is not a key that the API knows: the list may have it as a label")
         prior, path, why = await _through_list(work, wanted)
         response = None if path is None else await _fetch(work, prior, path, why)
     if response is None or path is None or not work.usable(response, "detail.path"):
@@ -202,7 +202,7 @@ def _judge(
     work.found.record = facts
     if work.config.label and isinstance(value, dict) and facts.label is None:
         work.found.notes.append(
-            f"`label` {work.config.label!r} is no text or integer here. Fields: {fields_text(value)}"
+            f"`label` {work.config.label!r} is not a text or integer here. Fields: {fields_text(value)}"
         )
     try:
         answer = read_document(work.source, prior.endpoint, key, path or "", response, policy)

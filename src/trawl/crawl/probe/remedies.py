@@ -17,7 +17,7 @@ def torn_remedy(error: TornListing, items: Any) -> str:
     """What to write for items that make no listing."""
     shown = f"An item's fields: {fields_text(items[0]) if items else 'the page is empty'}"
     if "came twice" in error.message:
-        return f"`key.field` does not tell the items apart. {shown}"
+        return f"`key.field` is not unique. {shown}"
     return f"{error.remedy or 'correct `detail.path` or `pagination`'}. {shown}"
 
 
@@ -37,9 +37,9 @@ def contract_remedy(finding: Finding | None, value: Any) -> str:
     if finding is None:
         return f"the document's fields: {fields_text(value)}"
     if not finding.path:
-        return f"set `contract.type` to {finding.found!r} if that is how the API is"
+        return f"set `contract.type` to {finding.found!r} if that is what the API sends"
     if finding.wanted.startswith("the key "):
         return f"`contract.key` names the field that repeats the key; here it is {finding.found!r}. Fields: {fields_text(value)}"
     if finding.found is None:
-        return f"take {finding.path!r} out of `contract.fields` if it may be missing. Fields: {fields_text(value)}"
+        return f"remove {finding.path!r} from `contract.fields` if it may be missing. Fields: {fields_text(value)}"
     return f"write `{finding.path}: {finding.wanted}|{finding.found}` in `contract.fields` if both are right"

@@ -93,8 +93,8 @@ def _check_holds(source: str, holds: Mapping[str, dict[str, Any]], loose: Iterab
     for name, hold in holds.items():
         if any(file["path"] in paths for file in hold["files"]):
             raise ConfigurationError(
-                f"news of {name} that wait for a decision hold the record {key}",
-                remedy=f"decide first: trawl run {source} --reject {name} (or --accept {name})",
+                f"held changes of {name} contain the record {key}",
+                remedy=f"accept or reject them first: trawl run {source} --reject {name} (or --accept {name})",
             )
 
 

@@ -80,7 +80,7 @@ def _check_holds(work: Upkeep, moving: Sequence[str]) -> None:
     for name in pending_holds(work.source):
         if name in moving:
             raise ConfigurationError(
-                f"news of {name} that wait for a decision are under the old keys",
+                f"held changes of {name} use the old keys",
                 remedy=f"restore `key`, decide (trawl run {work.source.name} --accept {name}, or --reject {name}), "
                 "then rekey",
             )
@@ -107,7 +107,7 @@ def _table(work: Upkeep, source: SourceConfig, endpoint: str) -> Keys:
             f"{endpoint}: by the new policy several records would share a key: "
             + "; ".join(f"{key!r}: {_candidates(keys, labels, key)}" for key in shared[:_SHOWN])
             + (f"; and {count_of(len(shared) - _SHOWN, 'more key')}" if len(shared) > _SHOWN else ""),
-            remedy="choose a field that tells them apart (or several: field: [name, id]); nothing was changed",
+            remedy="choose a field that is unique (or several: field: [name, id]); nothing was changed",
         )
     return keys
 
@@ -124,7 +124,7 @@ def _untold(source: SourceConfig, endpoint: str, key: str, error: TornListing) -
     config = source.endpoints[endpoint]
     pattern = "write `pattern: null` if none is wanted (`defaults` may have one); " if config.key.pattern else ""
     return ConfigurationError(
-        f"{endpoint}: the record {key} does not tell its new key: {error.message}",
+        f"{endpoint}: no new key can be found for the record {key}: {error.message}",
         remedy=f"{pattern}a key can be taken from what is stored: a field of the document"
         + (f", the label ({config.label})" if config.label else "")
         + ", or with a `pattern` its address; nothing was changed. Other fields of the list's items are not kept: crawl "
@@ -136,7 +136,7 @@ def _check_contract(config: EndpointConfig, endpoint: str, payload: Any, old: st
     field = config.contract.key
     if payload is not None and isinstance(field, str) and scalar(payload, field) != new:
         raise ConfigurationError(
-            f"{endpoint}: the contract wants the key in the field {field!r}, but of the record {old} that is not {new!r}",
+            f"{endpoint}: the contract wants the key in the field {field!r}, but in the record {old} that is not {new!r}",
             remedy="change `contract.key` as well; nothing was changed",
         )
 

@@ -209,7 +209,7 @@ class Log:
         except CommitFailedError as error:
             if not self._landed(run):
                 raise StaleCommit(
-                    f"run {run} was not committed: the log of {self.source} moved on since it was read ({error})",
+                    f"run {run} was not committed: the log of {self.source} changed since it was read ({error})",
                     remedy="run again; two writers must not work on one source at once",
                 ) from None
         except (DeltaError, OSError) as error:

@@ -132,7 +132,7 @@ class _Book:
         if overwrite or (self._root / _NAMES).is_dir() or not self._root.exists():
             return
         if not self._root.is_dir():
-            raise ConfigurationError(f"{self._root} is no folder", remedy="choose another one with --to")
+            raise ConfigurationError(f"{self._root} is not a folder", remedy="choose another one with --to")
         if any(self._root.iterdir()):
             raise ConfigurationError(
                 f"{self._root} is not empty, and no export was written there",
@@ -322,5 +322,5 @@ def _disk_errors(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise LakeError(
-            f"the export to {root}: {error.strerror or error}", remedy="look at the folder; run it again afterwards"
+            f"the export to {root}: {error.strerror or error}", remedy="check the folder, then run it again"
         ) from None

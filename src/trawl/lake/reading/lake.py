@@ -50,9 +50,9 @@ class Lake:
         return [name for name in self.store.folders() if re.fullmatch(r"[a-z][a-z0-9_]*", name) and name != "hosts"]
 
     def query(self, sql: str, *, as_of: datetime | None = None) -> "Result":
-        """Ask SQL (DuckDB's) over every source's views, as they are or were `as_of` an instant (with a time zone).
+        """Query every source's views in SQL (DuckDB's), now or `as_of` a time (with a time zone).
 
-        Raises ConfigurationError where the SQL is wrong, with the views that there are.
+        Raises ConfigurationError if the SQL is wrong, with the views that exist.
         """
         if as_of is not None and as_of.tzinfo is None:
             raise ConfigurationError(f"as_of {as_of} has no time zone", remedy="add one, for example +00:00 or Z")
@@ -86,7 +86,7 @@ class Lake:
         return faults(self.url)
 
     def records(self, source: str, *, as_of: datetime | None = None) -> "Result":
-        """The view `<source>.records` as it is, or was `as_of` an instant."""
+        """The view `<source>.records`, now or `as_of` a time."""
         self.held(source)
         return self.query(f'FROM "{source}".records', as_of=as_of)
 
@@ -138,7 +138,7 @@ class Result:
         if twice := [name for name, number in Counter(self.columns).items() if number > 1]:
             raise ConfigurationError(
                 f"two columns are named {twice[0]!r}",
-                remedy="name them apart in the SQL: SELECT a.key AS a, b.key AS b",
+                remedy="give them different names in the SQL: SELECT a.key AS a, b.key AS b",
             )
         return self._rows()
 

@@ -67,7 +67,7 @@ class Lease:
         if holder is not None and not holder.gone(self._clock()) and not _left_behind(holder):
             raise LeaseHeld(
                 f"the source is being written by {holder}",
-                remedy="wait for it (--wait 10m), or look whether it still lives; its lease runs out by itself",
+                remedy="wait for it (--wait 10m), or check whether it is still alive; its lease expires by itself",
             )
         _held.add(self._run)  # first: another run of this process may see the object before this one sees the answer
         try:

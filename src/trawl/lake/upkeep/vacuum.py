@@ -58,7 +58,7 @@ def junk(
     ]
     wanted = answers_named(source, snapshot, "open")
     found += [
-        Junk("quarantined answers that were overtaken", item["path"], item["size"])
+        Junk("quarantined answers that are out of date", item["path"], item["size"])
         for run, items in _by_run(source, "quarantine").items()
         for item in items
         if run not in needed and item["path"] not in wanted and item["last_modified"] < before

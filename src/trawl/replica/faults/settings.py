@@ -57,7 +57,7 @@ _SHARE = _Kind("a share from 0 to 1", _read_share)
 _NUMBER = _Kind("a whole number, 0 or more", _read_number)
 _TIME = _Kind("a duration up to 1d, for example 0.5s", _read_time)
 _FORM = _Kind(f"one of {', '.join(FORMS)}, or any", _read_form)
-_NAMES = _Kind("names of endpoints with commas between them", _read_names)
+_NAMES = _Kind("names of endpoints, separated by commas", _read_names)
 
 
 def _fault(default: Any, kind: _Kind, words: str) -> Any:
@@ -73,30 +73,32 @@ class Faults:
 
     errors: float = _fault(0.0, _SHARE, "share of requests answered 500, 502, 503 or 504")
     resets: float = _fault(0.0, _SHARE, "share of requests whose connection is reset without an answer")
-    slow: float = _fault(0.0, _SHARE, "share of bodies that trickle in over `slow_time`")
+    slow: float = _fault(0.0, _SHARE, "share of bodies that arrive slowly, over `slow_time`")
     slow_time: timedelta = _fault(timedelta(seconds=1), _TIME, "how long a slow body takes")  # noqa: RUF009
     cut: float = _fault(0.0, _SHARE, "share of bodies that end half-way, and the connection with them")
     html: float = _fault(0.0, _SHARE, "share of requests answered by an HTML page with status 200")
 
     refused: float = _fault(0.0, _SHARE, "share of requests answered 429")
-    storm_every: int = _fault(0, _NUMBER, "requests that pass between two storms, in which all are refused; 0: none")
-    storm_requests: int = _fault(10, _NUMBER, "requests that a storm refuses, where `storm_time` does not say")
-    storm_time: timedelta = _fault(timedelta(0), _TIME, "how long a storm refuses; 0s: as `storm_requests` says")  # noqa: RUF009
+    storm_every: int = _fault(0, _NUMBER, "requests between two storms, in which all are refused; 0: no storms")
+    storm_requests: int = _fault(10, _NUMBER, "requests that a storm refuses, if `storm_time` is not set")
+    storm_time: timedelta = _fault(timedelta(0), _TIME, "how long a storm lasts; 0s: see `storm_requests`")  # noqa: RUF009
     retry_after: str = _fault("seconds", _FORM, "the form of Retry-After in a 429")
     wait: timedelta = _fault(timedelta(seconds=1), _TIME, "the cool-down that Retry-After asks for")  # noqa: RUF009
 
-    torn: float = _fault(0.0, _SHARE, "share of lists and pages that lack some entries, the count unchanged")
+    torn: float = _fault(0.0, _SHARE, "share of lists and pages that lack some entries, with the count unchanged")
     repeated: float = _fault(0.0, _SHARE, "share of lists and pages that repeat the page before, or an entry")
     mixed: float = _fault(0.0, _SHARE, "share of lists and pages that are those of the day before")
-    lost: float = _fault(0.0, _SHARE, "share of a list's entries that is lost, the count with them")
-    lost_of: tuple[str, ...] = _fault((), _NAMES, "the lists that lose them, with commas between them; none: all")
+    lost: float = _fault(0.0, _SHARE, "share of a list's entries that is lost; the count is reduced, too")
+    lost_of: tuple[str, ...] = _fault((), _NAMES, "the lists that lose them, separated by commas; empty: all")
 
-    flapping: float = _fault(0.0, _SHARE, "share of records that answer 404 at first and every other time")
+    flapping: float = _fault(
+        0.0, _SHARE, "share of records that answer 404 to every other request, beginning with the first"
+    )
     cache: float = _fault(
-        0.0, _SHARE, "share of addresses that are cached, each apart, for days as it allows, 404s too"
+        0.0, _SHARE, "share of addresses that are cached, each separately, for as long as it allows (days), 404s too"
     )
 
-    seed: int = _fault(0, _NUMBER, "another seed hits other requests")
+    seed: int = _fault(0, _NUMBER, "with another seed, other requests are affected")
 
     def __post_init__(self) -> None:
         for each in fields(self):
