@@ -30,7 +30,7 @@ up: kind-cluster load ## Run all of it in kind: cluster, image, replica of PokeA
 	  { $(KUBECTL) -n $(NAMESPACE) get pods; \
 	    $(KUBECTL) -n $(NAMESPACE) get events --field-selector type=Warning --sort-by=.lastTimestamp | tail -15; exit 1; }
 	@$(KUBECTL) -n trawl-replica rollout status deployment/pokeapi --timeout 5m
-	@$(KUBECTL) -n $(NAMESPACE) logs -l app.kubernetes.io/component=setup --tail -1
+	@$(KUBECTL) -n $(NAMESPACE) logs -l app.kubernetes.io/component=bootstrap --tail -1
 	@printf '%s\n' '' \
 	  'Trawl runs. Open the UI:     make ui' \
 	  'Crawl now:                   make run' \

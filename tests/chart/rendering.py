@@ -25,7 +25,7 @@ class RefusedError(Exception):
 @cache
 def render(*values: str, release: str = "trawl", namespace: str = "trawl", helm: str = "helm") -> list[Manifest]:
     """The chart's manifests, with values in the form of --set-json, or files."""
-    command = [helm, "template", release, str(CHART), "--namespace", namespace]
+    command = [helm, "template", release, str(CHART), "--namespace", namespace, "--kube-version", "1.34.0"]
     for value in values:
         command += ["--values", value] if value.endswith(".yaml") else ["--set-json", value]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -37,7 +37,8 @@ def render(*values: str, release: str = "trawl", namespace: str = "trawl", helm:
 def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Every pod that the manifests lead to, flow runs and hooks included, with a name for the message."""
     for manifest in manifests:
-        template = manifest.get("spec", {}).get("template")
+        spec = manifest.get("spec", {})
+        template = manifest if manifest["kind"] == "Pod" else spec.get("jobTemplate", {}).get("spec", spec).get("template")
         if template:
             yield f"{manifest['kind']}/{manifest['metadata']['name']}", template
     yield "flow run", job_template(manifests)["job_configuration"]["job_manifest"]["spec"]["template"]
@@ -45,7 +46,7 @@ def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
 
 def setup_config(manifests: list[Manifest]) -> Manifest:
     """What `trawl setup` is told."""
-    [config] = (m for m in manifests if m["kind"] == "ConfigMap")
+    [config] = (m for m in manifests if m["kind"] == "ConfigMap" and "setup.yaml" in m["data"])
     return yaml.safe_load(config["data"]["setup.yaml"])
 
 

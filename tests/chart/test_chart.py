@@ -27,14 +27,12 @@ from trawl.orchestration.deployments import Schedule, deployments_of
 from trawl.orchestration.setup import Settings
 from trawl.sources import PokeApiCrawler, registry
 
-EXTERNAL = (
-    'database={"host":"db.example","port":5433}',
-    's3={"endpoint":"https://s3.example"}',
-    'existingSecrets={"api":"my-api","postgres":"my-db","s3":"my-s3"}',
-)
+SCENARIOS = {file.name.removesuffix("-values.yaml"): (str(file),) for file in sorted((CHART / "ci").glob("*.yaml"))}
+SCENARIOS["kind"] = (str(KIND_VALUES),)
+EXTERNAL = SCENARIOS["external"]
 
 
-@pytest.mark.parametrize("values", [(), (str(KIND_VALUES),), EXTERNAL], ids=["defaults", "kind", "external"])
+@pytest.mark.parametrize("values", SCENARIOS.values(), ids=SCENARIOS)
 class TestEveryPod:
     def test_is_restricted(self, chart, values):
         for name, template in pods(chart(*values)):
@@ -63,6 +61,14 @@ class TestEveryPod:
         }
         assert with_token <= {"Deployment/trawl-worker", "Job/trawl-secrets"}
 
+    def test_may_reach_only_what_it_is_given_a_way_to(self, chart, values):
+        """A policy for each of them, or (without one) nobody would notice that it may reach everything."""
+        rendered = chart(*values)
+        covered = [policy["spec"]["podSelector"]["matchLabels"] for policy in rendered if policy["kind"] == "NetworkPolicy"]
+        for name, template in pods(rendered):
+            labels = template["metadata"]["labels"]
+            assert [chosen for chosen in covered if chosen.items() <= labels.items()], name
+
     def test_names_no_environment_variable_twice(self, chart, values):
         for name, template in pods(chart(*values)):
             for container in template["spec"]["containers"]:
@@ -80,16 +86,22 @@ def test_no_secret_is_rendered(manifests):
 
 def test_secrets_may_be_created_and_not_read(manifests):
     assert one(manifests, "Role", "trawl-secrets")["rules"] == [
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+        {
+            "apiGroups": [""],
+            "resources": ["persistentvolumeclaims"],
+            "verbs": ["get"],
+            "resourceNames": ["data-trawl-postgres-0"],
+        },
     ]
 
 
 def test_existing_secrets_need_no_job(chart):
     external = chart(*EXTERNAL)
-    assert not [m for m in external if m["metadata"]["name"] == "trawl-secrets"]
+    assert not [m for m in external if m["metadata"]["name"] == "trawl-secrets" and m["kind"] != "NetworkPolicy"]
     assert {m["metadata"]["name"] for m in external if m["kind"] == "StatefulSet"} == set()
     text = as_text(external)
-    for name in ("my-api", "my-db", "my-s3"):
+    for name in ("my-api", "my-postgres", "my-s3", "my-valkey"):
         assert name in text
 
 
@@ -98,15 +110,15 @@ def test_nothing_is_for_the_whole_cluster(manifests):
 
 
 def test_set_up_is_named_by_what_it_is_told(chart, manifests):
-    name = one(manifests, "Job", "trawl-setup")["metadata"]["name"]
-    assert one(chart(), "Job", "trawl-setup")["metadata"]["name"] == name
+    name = one(manifests, "Job", "trawl-bootstrap")["metadata"]["name"]
+    assert one(chart(), "Job", "trawl-bootstrap")["metadata"]["name"] == name
     for change in (
         'image={"tag":"other"}',
         'sources={"pokeapi":{"publicCalls":3}}',
         'flows={"finishedJobTtl":900}',
     ):
-        assert one(chart(change), "Job", "trawl-setup")["metadata"]["name"] != name, change
-    assert "helm.sh/hook" not in as_text(one(manifests, "Job", "trawl-setup"))
+        assert one(chart(change), "Job", "trawl-bootstrap")["metadata"]["name"] != name, change
+    assert "helm.sh/hook" not in as_text(one(manifests, "Job", "trawl-bootstrap"))
 
 
 def numbers(values, path=()):
@@ -120,10 +132,10 @@ def numbers(values, path=()):
 NUMBERS = list(numbers(yaml.safe_load((CHART / "values.yaml").read_text())))
 MORE_NUMBERS = [  # what the schema allows, and is none by default
     ("sources", "pokeapi", "rate"),
-    *((part, "env", "LIMIT") for part in ("server", "worker", "flows")),
+    *((part, "env", "LIMIT") for part in ("server", "worker", "flows", "bootstrap")),
     *(
         (part, "resources", kind, "cpu")
-        for part in ("server", "worker", "flows", "minio")
+        for part in ("server", "worker", "flows", "minio", "bootstrap")
         for kind in ("requests", "limits")
     ),
     ("postgres", "resources", "limits", "hugepages-2Mi"),
@@ -133,15 +145,24 @@ LARGE = 12_096_000
 
 def value(path, number):
     """A value in the form of --set-json."""
-    head, *rest = path
-    return f"{head}=" + "".join(f'{{"{name}":' for name in rest) + json.dumps(number) + "}" * len(rest)
+    return f"{'.'.join(path)}={json.dumps(number)}"
+
+
+BESIDE = {  # what a number counts in
+    "server.replicas": ("highAvailability=true",),
+    "valkey": ("highAvailability=true",),
+    "postgres.external": EXTERNAL,
+    "valkey.external": EXTERNAL,
+}
+SMALLER = {"port": 65_432, "replicas": 87, "pods": 876, "runs": 12_345, "events": 12_345}
 
 
 @pytest.mark.parametrize("path", [*NUMBERS, *MORE_NUMBERS], ids=".".join)
 def test_a_whole_number_is_rendered_as_one(chart, path):
-    number = 65_432 if path[-1] == "port" else LARGE
-    rendered = chart(value(path, number))
-    found = [found for found in leaves(rendered) if re.search(rf"\b{number}\b", str(found))]
+    number = SMALLER.get(path[-1], LARGE)
+    beside = BESIDE.get(".".join(path[:2]), BESIDE.get(path[0], ()))
+    rendered = chart(*beside, value(path, number))
+    found = [found for found in leaves(rendered) if re.search(rf"(\b|P){number}(\b|D)", str(found))]
     assert found
     assert all(isinstance(each, int | str) for each in found)
     assert not re.search(r"\de\+\d", as_text(rendered))
@@ -149,7 +170,9 @@ def test_a_whole_number_is_rendered_as_one(chart, path):
 
 def test_a_text_that_looks_like_something_else_stays_text(chart):
     rendered = chart(
-        'worker={"pool":"007","env":{"ON":"yes"}}',
+        'workPools={"007":{"type":"kubernetes","queues":["1"]},"trawl":null}',
+        'defaultWorkPool="007"',
+        'worker={"env":{"ON":"yes"}}',
         's3={"region":"1e3","lakeBucket":"123","resultsBucket":"0x1f"}',
         'sources={"on":{"discover":{"cron":""}}}',
         'flows={"env":{"NO":"012","DEEP":true}}',
@@ -158,6 +181,7 @@ def test_a_text_that_looks_like_something_else_stays_text(chart):
     )
     told = setup_config(rendered)
     assert told["pool"]["name"] == "007"
+    assert told["queues"] == ["1"]
     assert told["buckets"] == ["123", "0x1f"]
     assert set(told["sources"]) == {"pokeapi", "on"}
     variables = job_template(rendered)["variables"]["properties"]
@@ -183,6 +207,7 @@ def test_set_up_understands_what_it_is_told(chart, monkeypatch):
     names = ("discover", "refresh", "maintain", "decide")
     assert [d.name for d in deployments_of(told.sources.items())] == [
         *(f"{name}-{source}" for source in ("mine", "pokeapi") for name in names),
+        "self-check",
         "crawl-shard",
     ]
 
@@ -204,6 +229,13 @@ def test_every_placeholder_of_the_job_template_has_a_variable(manifests):
     assert placeholders == set(template["variables"]["properties"])
 
 
+def test_a_mirror_serves_every_image(chart):
+    for name, template in pods(chart(*SCENARIOS["hardened"])):
+        for container in template["spec"]["containers"] + template["spec"].get("initContainers", []):
+            if container["name"] != "prefect-job":
+                assert container["image"].startswith("registry.example.com/mirror/"), name
+
+
 def test_an_image_of_ones_own(chart):
     digest = "sha256:" + "0" * 64
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
@@ -211,7 +243,7 @@ def test_an_image_of_ones_own(chart):
     wanted = f"r.example/t:{version}@{digest}"
     for name, template in pods(rendered):
         for container in template["spec"]["containers"]:
-            if container["name"] not in {"postgres", "minio", "prefect-job"}:
+            if container["name"] not in {"postgres", "minio", "valkey", "prefect-job"}:
                 assert container["image"] == wanted, name
     assert job_template(rendered)["variables"]["properties"]["image"]["default"] == wanted
 
@@ -221,8 +253,22 @@ def test_an_image_of_ones_own(chart):
     [
         ('server={"repliicas":2}', "/server"),
         ('flows={"finishedJobTtl":10}', "/flows/finishedJobTtl"),
-        ('database={"host":"db.example"}', "/existingSecrets/postgres"),
-        ('s3={"endpoint":"https://s3.example"}', "/existingSecrets/s3"),
+        ('postgres={"external":{"host":"db.example"}}', "existingSecrets.postgres"),
+        ('s3={"external":{"endpoint":"https://s3.example"}}', "existingSecrets.s3"),
+        ('server={"replicas":-1}', "/server/replicas"),
+        ('server={"replicas":3}', "highAvailability: true"),
+        ('valkey={"external":{"host":"valkey.example"}}', "highAvailability: true"),
+        ('existingSecrets={"api":"one","postgres":"one"}', 'the Secret "one" is that of api already'),
+        ('existingSecrets={"api":"trawl-postgres"}', "the chart makes for postgres"),
+        ('server={"external":{"url":"https://prefect.example/api"}},highAvailability=true', "server.external.url"),
+        ('server={"external":{"url":"https://prefect.example"}}', "/server/external/url"),
+        ('workPools={"trawl":{"type":"docker"}}', "/workPools/trawl/type"),
+        ('defaultWorkPool="trawl2"', 'there is no pool "trawl2" in workPools'),
+        ('sources={"pokeapi":{"workPool":"big"}}', "sources.pokeapi.workPool"),
+        ('ingress={"enabled":true}', "ingress.host"),
+        ('httpRoute={"enabled":true}', "httpRoute.parentRefs"),
+        ('bootstrap={"config":{"sourcs":{}}}', "invalid propertyName 'sourcs'"),
+        ('networkPolicy={"allowedCidrs":["10.0.0.1"]}', "/networkPolicy/allowedCidrs"),
         ('sources={"Poke":{}}', "Poke"),
         ('sources={"pokeapi":{"discover":{"cron":"hourly"}}}', "/sources/pokeapi/discover/cron"),
         ('sources={"pokeapi":{"discover":{"cron":"61 * * * *"}}}', "/sources/pokeapi/discover/cron"),
@@ -278,12 +324,18 @@ def test_the_schema_allows_every_time_zone():
 
 def test_a_wrong_configuration_is_not_tried_again(manifests):
     """2 is how `trawl` ends then; for all else there is a second try."""
-    spec = one(manifests, "Job", "trawl-setup")["spec"]
+    spec = one(manifests, "Job", "trawl-bootstrap")["spec"]
     (rule,) = spec["podFailurePolicy"]["rules"]
-    assert rule == {"action": "FailJob", "onExitCodes": {"containerName": "setup", "operator": "In", "values": [2]}}
-    assert [container["name"] for container in spec["template"]["spec"]["containers"]] == ["setup"]
+    assert rule == {"action": "FailJob", "onExitCodes": {"containerName": "bootstrap", "operator": "In", "values": [2]}}
+    assert [container["name"] for container in spec["template"]["spec"]["containers"]] == ["bootstrap"]
     assert spec["template"]["spec"]["restartPolicy"] == "Never"  # without it Kubernetes refuses the rule
     assert spec["backoffLimit"] > 0
+
+
+@pytest.mark.parametrize("values", SCENARIOS.values(), ids=SCENARIOS)
+@pytest.mark.parametrize("helm", HELM_VERSIONS)
+def test_every_helm_renders_the_same(chart, helm, values):
+    assert chart(*values, helm=helm) == chart(*values)
 
 
 @pytest.mark.parametrize("helm", HELM_VERSIONS)

@@ -102,13 +102,13 @@ def test_it_gives_up_in_the_end():
 
 
 def test_secrets_are_made_of_what_is_asked():
-    arguments = ["api", "auth-string=admin:{random}", "--", "s3", "access-key=trawl", "secret-key={random}"]
-    (api, api_values), (s3, s3_values) = parse(arguments)
-    assert (api, s3) == ("api", "s3")
-    made = [manifest(api, api_values, {"a": "b"})["stringData"] for _ in range(2)]
+    arguments = ["api", "auth-string=admin:{random}", "password={random}", "--", "s3", "--unless-volume=v", "key={random}"]
+    api, s3 = parse(arguments)
+    assert (api.name, api.volume, s3.name, s3.volume) == ("api", None, "s3", "v")
+    made = [manifest(api.name, api.values, {"a": "b"})["stringData"] for _ in range(2)]
     assert made[0] != made[1]
     user, password = made[0]["auth-string"].split(":")
-    assert user == "admin"
+    assert (user, password) == ("admin", made[0]["password"])
     assert len(password) == 32
     assert password.isalnum()
-    assert manifest(s3, s3_values, {})["stringData"]["access-key"] == "trawl"
+    assert manifest(s3.name, s3.values, {})["stringData"].keys() == {"key"}

@@ -30,37 +30,60 @@ name: {{ include "trawl.name" . }}
 labels: {{- include "trawl.labels" . | nindent 2 }}
 {{- end }}
 
-{{/* An image's reference; Trawl's own where none is given: include "trawl.image" (list . .Values.minio.image) */}}
+{{/* Names of what runs the pools: the default pool's workers are plainly `worker`. include "trawl.worker" (list . "pool") */}}
+{{- define "trawl.worker" -}}
+{{ eq (last .) (first .).Values.defaultWorkPool | ternary "worker" (printf "worker-%s" (last .)) }}
+{{- end }}
+
+{{/*
+What the chart runs itself, as "true" or nothing.
+*/}}
+{{- define "trawl.runs.server" -}}{{ if not .Values.server.external.url }}true{{ end }}{{- end }}
+{{- define "trawl.runs.postgres" -}}{{ if and (include "trawl.runs.server" .) (not .Values.postgres.external.host) }}true{{ end }}{{- end }}
+{{- define "trawl.runs.minio" -}}{{ if not .Values.s3.external.endpoint }}true{{ end }}{{- end }}
+{{- define "trawl.runs.valkey" -}}{{ if and (include "trawl.runs.server" .) .Values.highAvailability (not .Values.valkey.external.host) }}true{{ end }}{{- end }}
+
+{{/* An image's reference; Trawl's own where no tag is given: include "trawl.image" (list . .Values.minio.image) */}}
 {{- define "trawl.image" -}}
 {{- $root := first . }}
 {{- $image := last . }}
-{{- $image.repository }}
+{{- with $root.Values.global.imageRegistry }}{{ trimSuffix "/" . }}/{{ regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $image.repository "" }}
+{{- else }}{{ $image.repository }}{{ end }}
 {{- with $image.tag | default (ternary $root.Chart.AppVersion "" (eq $image.repository $root.Values.image.repository)) }}:{{ . }}{{ end }}
 {{- with $image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
 {{/*
-What all pods have in common. Pod Security "restricted" is met here and in trawl.container, nowhere else.
-  include "trawl.pod" (list . .Values.postgres.podSecurityContext)
+What all pods have in common, from a component's values over the chart's. Pod Security "restricted" is met here
+and in trawl.container, nowhere else.
+  include "trawl.pod" (list . "postgres" .Values.postgres)
 */}}
 {{- define "trawl.pod" -}}
-{{- $values := (first .).Values -}}
+{{- $root := index . 0 }}
+{{- $component := index . 1 }}
+{{- $own := index . 2 -}}
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
   seccompProfile: {type: RuntimeDefault}
-  {{- with last . }}{{ toYaml . | nindent 2 }}{{ end }}
-{{- with $values.imagePullSecrets }}
+  {{- with $own.podSecurityContext | default $root.Values.podSecurityContext }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- with concat $root.Values.imagePullSecrets $root.Values.global.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $values.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
+{{- with get $own $field | default (get $root.Values $field) }}
+{{ $field }}: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $values.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $values.affinity }}
-affinity: {{- toYaml . | nindent 2 }}
+{{- with $own.topologySpreadConstraints | default $root.Values.topologySpreadConstraints }}
+topologySpreadConstraints: {{- toYaml . | nindent 2 }}
+{{- else }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "trawl.selectorLabels" (list $root $component) | nindent 8 }}
 {{- end }}
 {{- end }}
 
@@ -93,15 +116,22 @@ securityContext: {{- include "trawl.containerSecurity" . | nindent 2 }}
 {{ kindIs "string" . | ternary . (toJson .) }}
 {{- end }}
 
-{{/* A map as a list of environment variables: sorted, and no name twice. */}}
+{{/*
+A map as a list of environment variables: sorted, no name twice, and references to Secrets first, so that a text can
+have one in it as $(NAME).
+*/}}
 {{- define "trawl.env" -}}
 {{- range $name, $value := . }}
+{{- if kindIs "map" $value }}
 - name: {{ $name | quote }}
-  {{- if kindIs "map" $value }}
   valueFrom: {{- toYaml $value | nindent 4 }}
-  {{- else }}
+{{- end }}
+{{- end }}
+{{- range $name, $value := . }}
+{{- if not (kindIs "map" $value) }}
+- name: {{ $name | quote }}
   value: {{ include "trawl.text" $value | quote }}
-  {{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -109,42 +139,56 @@ securityContext: {{- include "trawl.containerSecurity" . | nindent 2 }}
 secretKeyRef: {name: {{ first . | quote }}, key: {{ last . }}}
 {{- end }}
 
-{{/* Secrets: an existing one or the one that the hook makes. */}}
-{{- define "trawl.secret.api" -}}
-{{ .Values.existingSecrets.api | default (include "trawl.name" (list . "api")) }}
-{{- end }}
-{{- define "trawl.secret.postgres" -}}
-{{ .Values.existingSecrets.postgres | default (include "trawl.name" (list . "postgres")) }}
-{{- end }}
-{{- define "trawl.secret.s3" -}}
-{{ .Values.existingSecrets.s3 | default (include "trawl.name" (list . "s3")) }}
+{{/* A Secret: an existing one, or the one that the hook makes. include "trawl.secret" (list . "api") */}}
+{{- define "trawl.secret" -}}
+{{ get (first .).Values.existingSecrets (last .) | default (include "trawl.name" .) }}
 {{- end }}
 
 {{/* How to reach the API, as a map for trawl.env. */}}
 {{- define "trawl.apiEnv" -}}
-PREFECT_API_URL: {{ printf "http://%s:4200/api" (include "trawl.name" (list . "server")) }}
-PREFECT_API_AUTH_STRING: {{- include "trawl.fromSecret" (list (include "trawl.secret.api" .) "auth-string") | nindent 2 }}
+PREFECT_API_URL: {{ .Values.server.external.url | default (printf "http://%s:4200/api" (include "trawl.name" (list . "server"))) | quote }}
+{{- if or (include "trawl.runs.server" .) .Values.existingSecrets.api }}
+PREFECT_API_AUTH_STRING: {{- include "trawl.fromSecret" (list (include "trawl.secret" (list . "api")) "auth-string") | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "trawl.s3Endpoint" -}}
-{{ .Values.s3.endpoint | default (printf "http://%s:9000" (include "trawl.name" (list . "minio"))) }}
+{{- if include "trawl.runs.minio" . }}{{ printf "http://%s:9000" (include "trawl.name" (list . "minio")) }}
+{{- else if ne .Values.s3.external.endpoint "aws" }}{{ .Values.s3.external.endpoint }}
+{{- end }}
 {{- end }}
 
 {{- define "trawl.s3Env" -}}
-AWS_ENDPOINT_URL: {{ include "trawl.s3Endpoint" . | quote }}
 AWS_REGION: {{ .Values.s3.region | quote }}
-{{- if hasPrefix "http://" (include "trawl.s3Endpoint" .) }}
+{{- with include "trawl.s3Endpoint" . }}
+AWS_ENDPOINT_URL: {{ . | quote }}
+{{- if hasPrefix "http://" . }}
 AWS_ALLOW_HTTP: "true"
 {{- end }}
 {{- end }}
-
-{{- define "trawl.s3Keys" -}}
-AWS_ACCESS_KEY_ID: {{- include "trawl.fromSecret" (list (include "trawl.secret.s3" .) "access-key") | nindent 2 }}
-AWS_SECRET_ACCESS_KEY: {{- include "trawl.fromSecret" (list (include "trawl.secret.s3" .) "secret-key") | nindent 2 }}
 {{- end }}
 
-{{- define "trawl.databaseHost" -}}
-{{ .Values.database.host | default (include "trawl.name" (list . "postgres")) }}
+{{/* Without a Secret, Amazon's own credentials of the pod's account are used. */}}
+{{- define "trawl.s3Keys" -}}
+{{- if or (ne .Values.s3.external.endpoint "aws") .Values.existingSecrets.s3 }}
+AWS_ACCESS_KEY_ID: {{- include "trawl.fromSecret" (list (include "trawl.secret" (list . "s3")) "access-key") | nindent 2 }}
+AWS_SECRET_ACCESS_KEY: {{- include "trawl.fromSecret" (list (include "trawl.secret" (list . "s3")) "secret-key") | nindent 2 }}
+{{- else }} {}
+{{- end }}
+{{- end }}
+
+{{/* What a flow finds: the lake, and each source's address. */}}
+{{- define "trawl.flowEnv" -}}
+{{- include "trawl.s3Env" . }}
+TRAWL_LAKE: {{ printf "s3://%s" .Values.s3.lakeBucket | quote }}
+PREFECT_LOGGING_EXTRA_LOGGERS: trawl
+PREFECT_LOGGING_LEVEL: {{ .Values.logLevel }}
+PREFECT_RESULTS_DEFAULT_STORAGE_BLOCK: {{ printf "s3-bucket/%s" (.Values.s3.resultsBucket | replace "." "-") }}
+{{- range $name, $source := .Values.sources }}
+{{- with $source.baseUrl }}
+{{ printf "TRAWL_SOURCE_%s_BASE_URL" (upper $name) }}: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "trawl.claim" -}}
@@ -153,4 +197,19 @@ accessModes: [ReadWriteOnce]
 storageClassName: {{ . | quote }}
 {{- end }}
 resources: {requests: {storage: {{ .size | quote }}}}
+{{- end }}
+
+{{/* At one replica a budget would only keep a node from being drained. include "trawl.disruptionBudget" (list . "server" 2) */}}
+{{- define "trawl.disruptionBudget" -}}
+{{- $root := index . 0 }}
+{{- $component := index . 1 }}
+{{- if gt (int (index . 2)) 1 -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {{- include "trawl.metadata" (list $root $component) | nindent 2 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels: {{- include "trawl.selectorLabels" (list $root $component) | nindent 6 }}
+{{- end }}
 {{- end }}

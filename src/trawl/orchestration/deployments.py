@@ -38,6 +38,7 @@ class Deployment:
     parameters: dict[str, Any] = field(default_factory=dict)
     concurrency: int | None = 1
     collision: Collision = "ENQUEUE"
+    pool: str | None = None
     queue: str = "default"
     job_variables: dict[str, Any] = field(default_factory=dict)
     directory: str | None = None
@@ -46,7 +47,7 @@ class Deployment:
 def deployments_of(
     sources: Iterable[tuple[str, SourceSettings]], shard: dict[str, Any] | None = None
 ) -> list[Deployment]:
-    """Four deployments per source, and one for the shards of them all."""
+    """Four deployments per source, one that looks at all of them, and one for their shards."""
     made: list[Deployment] = []
     for source, settings in sources:
         slug = slug_of(source)
@@ -62,6 +63,7 @@ def deployments_of(
                 collision="CANCEL_NEW",  # the one that runs sees the same lists
                 parameters={"sources": [source], **rate},
                 tags=tags,
+                pool=settings.pool,
                 job_variables=settings.job_variables,
             ),
             Deployment(
@@ -71,6 +73,7 @@ def deployments_of(
                 schedules=_slugged("refresh", settings.refresh),
                 parameters={"sources": [source], **rate, **pods},
                 tags=tags,
+                pool=settings.pool,
                 job_variables=settings.job_variables,
             ),
             Deployment(
@@ -80,6 +83,7 @@ def deployments_of(
                 schedules=_slugged("maintain", settings.maintain),
                 parameters={"sources": [source]},
                 tags=tags,
+                pool=settings.pool,
                 job_variables=settings.job_variables,
             ),
             Deployment(
@@ -89,10 +93,21 @@ def deployments_of(
                 schedules={},
                 parameters={"source": source},
                 tags=tags,
+                pool=settings.pool,
                 job_variables=settings.job_variables,
             ),
         ]
     if made:
+        made.append(
+            Deployment(
+                name="self-check",
+                entrypoint="trawl.orchestration.checking.check",
+                description="Looks at what a crawl needs: machine, lake and each source's API. `helm test` runs it.",
+                schedules={},
+                parameters={"sources": sorted({tag.partition(":")[2] for one in made for tag in one.tags[1:]})},
+                tags=[MANAGED],
+            )
+        )
         made.append(
             Deployment(
                 name="crawl-shard",
@@ -119,6 +134,7 @@ def extra_deployments(extras: Iterable[tuple[str, Extra]]) -> list[Deployment]:
             tags=[MANAGED, *extra.tags],
             concurrency=extra.concurrency,
             collision=extra.collision,
+            pool=extra.pool,
             queue=extra.queue,
             job_variables=extra.job_variables,
             directory=extra.directory,

@@ -81,14 +81,28 @@ VariableName = Annotated[str, AfterValidator(_check_variable)]
 Source = Annotated[str, AfterValidator(_check_source)]
 Slots = Annotated[int, Field(ge=1, lt=2**31)]
 JobVariables = dict[str, Any]
+PoolType = Literal["kubernetes", "process"]
+
+QUEUES = ("high-priority", "default")
 
 
 class Pool(Strict):
     """The work pool: Kubernetes with the chart's template, else processes on this machine."""
 
     name: Name = "trawl"
-    type: Literal["kubernetes", "process"] = "process"
+    type: PoolType = "process"
     base_job_template: dict[str, Any] = Field(default_factory=dict)
+    concurrency: Slots | None = None
+    """Initial number of runs at the same time; operators change it in the UI."""
+
+
+class MorePool(Strict):
+    """A further pool, for runs that need another template, other nodes or a limit of their own."""
+
+    type: PoolType = "process"
+    base_job_template: dict[str, Any] = Field(default_factory=dict)
+    concurrency: Slots | None = None
+    queues: tuple[Name, ...] = QUEUES
 
 
 class Reference(Strict):
@@ -125,6 +139,8 @@ class SourceSettings(Strict):
     """The number of flow runs over which a refresh distributes its shards."""
     block: bool = True
     """Whether a block holds the source's configuration, to be edited in the UI."""
+    pool: Name | None = None
+    """The pool of its runs; empty: the installation's."""
     job_variables: JobVariables = Field(default_factory=dict)
 
 
@@ -136,6 +152,7 @@ class Extra(Strict):
     parameters: dict[str, Any] = Field(default_factory=dict)
     schedules: Schedules = ()
     tags: tuple[str, ...] = ()
+    pool: Name | None = None
     queue: Name = "default"
     concurrency: Slots | None = None
     collision: Literal["ENQUEUE", "CANCEL_NEW"] = "ENQUEUE"
@@ -197,9 +214,12 @@ class Settings(Strict):
     """The file that the chart writes from its values. Every field may be left out."""
 
     pool: Pool = Pool()
-    queues: tuple[Name, ...] = ("high-priority", "default")
+    queues: tuple[Name, ...] = QUEUES
     """By priority: a queue is served before those after it."""
+    pools: dict[Name, MorePool] = Field(default_factory=dict)
     buckets: tuple[str, ...] = ()
+    minio_user: bool = False
+    """Whether the user of AWS_ACCESS_KEY_ID is made on MinIO, limited to the buckets above; by the user of MINIO_ROOT_USER."""
     results: Results | None = None
     sources: dict[Source, SourceSettings] = Field(default_factory=lambda: {"pokeapi": SourceSettings()})
     shard: JobVariables = Field(default_factory=dict)

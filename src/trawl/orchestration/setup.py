@@ -39,7 +39,7 @@ async def apply(settings: Settings, origin: Path | None = None, *, overwrite: bo
     """
     wanted = wanted_objects(settings, _named(origin))
     async with connected() as client:
-        server = Server(client, settings.pool.name)
+        server = Server(client, settings.pool.name, frozenset({settings.pool.name, *settings.pools}))
         for last in [False] * (_ROUNDS - 1) + [True]:
             try:
                 return await _converge(server, wanted, overwrite=overwrite)
@@ -60,7 +60,7 @@ async def preview(settings: Settings, origin: Path | None = None, *, overwrite: 
     """Say what `apply` would do, and change nothing."""
     wanted = wanted_objects(settings, _named(origin))
     async with connected() as client:
-        server = Server(client, settings.pool.name)
+        server = Server(client, settings.pool.name, frozenset({settings.pool.name, *settings.pools}))
         wanted = await _possible(server, wanted)
         memory = await Shelf(server).read()
         steps = plan(wanted, await _found(server, wanted, memory), memory, overwrite=overwrite)
@@ -127,7 +127,7 @@ def _refuse_other_pool(steps: Iterable[Step]) -> None:
             raise wrong_type(step.wanted, step.found)
 
 
-_KEPT = {"bucket", "block type", "work pool", "queue"}
+_KEPT = {"bucket", "MinIO user", "block type", "work pool", "queue"}
 """Kinds that are never removed."""
 
 

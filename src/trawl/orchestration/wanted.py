@@ -23,7 +23,8 @@ from .merging import Wanted
 from .objects.automations import named
 from .objects.block_types import wanted_type
 from .objects.deployed import SCHEDULE
-from .settings import Settings
+from .objects.minio_users import policy_for
+from .settings import MorePool, PoolType, Settings
 from .wanted_blocks import NOTIFY, wanted_blocks
 
 __all__ = ["release", "wanted_objects"]
@@ -34,12 +35,13 @@ def wanted_objects(settings: Settings, origin: str = "the set-up file") -> list[
 
     Raises ConfigurationError, with `origin` and the place in it.
     """
-    template = template_of(settings)
+    pools = pools_of(settings)
     blocks = list(wanted_blocks(settings, origin))
     notify = None if settings.notify is None else settings.notify.block or NOTIFY
-    deployments = list(_deployments(settings, template, origin))
+    deployments = list(_deployments(settings, pools, origin))
     return [
         *(Wanted("bucket", name, {}) for name in _buckets(settings)),
+        *_minio_user(settings, origin),
         *(wanted_type(slug) for slug in dict.fromkeys(["source-config", *(b.name.partition("/")[0] for b in blocks)])),
         *blocks,
         *(Wanted("limit", name, {"limit": limit}, {"active": True}) for name, limit in _limits(settings).items()),
@@ -47,32 +49,63 @@ def wanted_objects(settings: Settings, origin: str = "the set-up file") -> list[
             Wanted("variable", name, {"value": one.value, "tags": sorted({MANAGED, *one.tags})})
             for name, one in settings.variables.items()
         ),
-        _pool(settings, template),
+        *(_pool(name, pool) for name, pool in pools.items()),
         *(
-            Wanted("queue", f"{settings.pool.name}/{name}", {}, {"priority": rank})
-            for rank, name in enumerate(settings.queues, start=1)
+            Wanted("queue", f"{pool}/{name}", {}, {"priority": rank})
+            for pool, one in pools.items()
+            for rank, name in enumerate(one.queues, start=1)
         ),
         *deployments,
         *_automations(settings, notify, deployments, origin),
     ]
 
 
-def _pool(settings: Settings, template: Mapping[str, Any]) -> Wanted:
+def pools_of(settings: Settings) -> dict[str, MorePool]:
+    """The installation's pool, then the further ones."""
+    own = settings.pool
+    if own.name in settings.pools:
+        raise ConfigurationError(
+            f"pools.{own.name}: it is the installation's own pool, `pool`", remedy="describe it in one place"
+        )
+    first = MorePool(
+        type=own.type, base_job_template=own.base_job_template, concurrency=own.concurrency, queues=settings.queues
+    )
+    return {own.name: first, **settings.pools}
+
+
+def _pool(name: str, pool: MorePool) -> Wanted:
     """A template that the file does not give is the new pool's only: whoever has one of their own keeps it."""
-    pool = settings.pool
+    once: dict[str, Any] = {} if pool.concurrency is None else {"concurrency_limit": pool.concurrency}
     if pool.base_job_template:
-        return Wanted("work pool", pool.name, {"type": pool.type, "base_job_template": template})
-    return Wanted("work pool", pool.name, {"type": pool.type}, {"base_job_template": template})
+        return Wanted("work pool", name, {"type": pool.type, "base_job_template": pool.base_job_template}, once)
+    return Wanted("work pool", name, {"type": pool.type}, {"base_job_template": template_of(pool), **once})
 
 
-def template_of(settings: Settings) -> dict[str, Any]:
+def template_of(pool: MorePool) -> dict[str, Any]:
     """The pool's base job template: the file's, else that of Prefect's process worker."""
-    return settings.pool.base_job_template or ProcessWorker.get_default_base_job_template()
+    return pool.base_job_template or ProcessWorker.get_default_base_job_template()
 
 
 def _buckets(settings: Settings) -> list[str]:
     own = [] if settings.results is None else [settings.results.bucket]
     return list(dict.fromkeys([*settings.buckets, *own]))
+
+
+def _minio_user(settings: Settings, origin: str) -> Iterator[Wanted]:
+    if settings.minio_user:
+        variables = (
+            "AWS_ENDPOINT_URL",
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "MINIO_ROOT_USER",
+            "MINIO_ROOT_PASSWORD",
+        )
+        for missing in (name for name in variables if not os.environ.get(name)):
+            raise ConfigurationError(
+                f"{origin}: minio_user: the environment variable {missing} is not set",
+                remedy="it takes the store's address, the user to make (AWS_*) and the one that may make it (MINIO_ROOT_*)",
+            )
+        yield Wanted("MinIO user", os.environ["AWS_ACCESS_KEY_ID"], {"policy": policy_for(_buckets(settings))})
 
 
 def _limits(settings: Settings) -> dict[str, int]:
@@ -83,7 +116,7 @@ def _limits(settings: Settings) -> dict[str, int]:
 # -- deployments -------------------------------------------------------------------------------------------
 
 
-def _deployments(settings: Settings, template: Mapping[str, Any], origin: str) -> Iterator[Wanted]:
+def _deployments(settings: Settings, pools: Mapping[str, MorePool], origin: str) -> Iterator[Wanted]:
     builtin = deployments_of(settings.sources.items(), settings.shard)
     taken = {one.name for one in builtin}
     for name in settings.deployments:
@@ -96,10 +129,16 @@ def _deployments(settings: Settings, template: Mapping[str, Any], origin: str) -
         *((_place(settings, one), one) for one in builtin),
         *((f"deployments.{one.name}", one) for one in extra_deployments(settings.deployments.items())),
     ]:
-        _check_job_variables(one.job_variables, template, f"{origin}: {place}")
+        name = one.pool or settings.pool.name
+        if name not in pools:
+            raise ConfigurationError(
+                f"{origin}: {place}.pool: no pool {name!r} is described",
+                remedy=f"{did_you_mean(name, pools)}known are: {', '.join(pools)}",
+            )
+        _check_job_variables(one.job_variables, template_of(pools[name]), f"{origin}: {place}")
         flow = _loaded(one, f"{origin}: {place}")
         _check_parameters(one, flow, f"{origin}: {place}")
-        yield _wanted(one, flow, settings)
+        yield _wanted(one, flow, name, pools[name].type)
 
 
 def _place(settings: Settings, deployment: Deployment) -> str:
@@ -109,16 +148,16 @@ def _place(settings: Settings, deployment: Deployment) -> str:
     return "shard"
 
 
-def _wanted(one: Deployment, flow: Flow[..., Any], settings: Settings) -> Wanted:
+def _wanted(one: Deployment, flow: Flow[..., Any], pool: str, pool_type: PoolType) -> Wanted:
     # Without a step Prefect would copy the folder that the run starts in, all of it, as if it were the code.
-    directory = one.directory or ("/tmp" if settings.pool.type == "kubernetes" else str(Path.cwd()))  # noqa: S108  the pod's own
+    directory = one.directory or ("/tmp" if pool_type == "kubernetes" else str(Path.cwd()))  # noqa: S108  the pod's own
     variables = {**one.job_variables, "env": {**RUN_ENV, **one.job_variables.get("env", {})}}
     fields: dict[str, Any] = {
         "version": release(),
         "description": one.description if one.description is not None else flow.description,
         "parameters": one.parameters,
         "tags": sorted(one.tags),
-        "work_pool_name": settings.pool.name,
+        "work_pool_name": pool,
         "work_queue_name": one.queue,
         "entrypoint": one.entrypoint,
         "job_variables": variables,

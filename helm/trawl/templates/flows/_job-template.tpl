@@ -3,14 +3,10 @@ The pool's base job template. {{"{{ name }}"}} are Prefect's placeholders, fille
 Variables are Prefect's own (less those that its worker never reads), so that guides and the UI's form hold.
 */}}
 {{- define "trawl.jobTemplate" -}}
-{{- $env := include "trawl.s3Env" . | fromYaml }}
-{{- $_ := set $env "TRAWL_LAKE" (printf "s3://%s" .Values.s3.lakeBucket) }}
-{{- $_ := set $env "PREFECT_LOGGING_EXTRA_LOGGERS" "trawl" }}
-{{- range $name, $source := .Values.sources }}
-{{- with $source.baseUrl }}
-{{- $_ := set $env (printf "TRAWL_SOURCE_%s_BASE_URL" (upper $name)) . }}
-{{- end }}
-{{- end }}
+{{- $root := first . }}
+{{- $pool := last . }}
+{{- with $root }}
+{{- $flows := include "trawl.poolValues" (list . $pool "flows") | fromYaml }}
 job_configuration:
   name: "{{"{{ name }}"}}"
   command: "{{"{{ command }}"}}"
@@ -28,14 +24,14 @@ job_configuration:
       annotations: "{{"{{ annotations }}"}}"
     spec:
       backoffLimit: "{{"{{ backoff_limit }}"}}"
+      activeDeadlineSeconds: "{{"{{ active_deadline_seconds }}"}}"
       ttlSecondsAfterFinished: "{{"{{ finished_job_ttl }}"}}"
       template:
         metadata:
           labels:
-            app.kubernetes.io/instance: {{ .Release.Name | quote }}
-            app.kubernetes.io/component: flows
+            {{- include "trawl.selectorLabels" (list . "flows") | nindent 12 }}
         spec:
-          {{- include "trawl.pod" (list . .Values.podSecurityContext) | nindent 10 }}
+          {{- include "trawl.pod" (list . "flows" $flows) | nindent 10 }}
           parallelism: 1
           completions: 1
           restartPolicy: Never
@@ -65,7 +61,7 @@ variables:
       type: object
       additionalProperties: {anyOf: [{type: string}, {type: "null"}]}
       default:
-        {{- range $name, $value := merge (deepCopy .Values.flows.env) $env }}
+        {{- range $name, $value := merge (deepCopy ($flows.env | default dict)) (include "trawl.flowEnv" . | fromYaml) }}
         {{ $name | quote }}: {{ include "trawl.text" $value | quote }}
         {{- end }}
       description: Added to and winning over these.
@@ -86,11 +82,13 @@ variables:
     backoff_limit:
       {title: Backoff Limit, type: integer, minimum: 0, default: 0, description: "0: Prefect, not Kubernetes, starts an evicted run again."}
     finished_job_ttl:
-      {title: Finished Job TTL, type: integer, minimum: 300, default: {{ include "trawl.text" .Values.flows.finishedJobTtl }}, description: Seconds that a finished Job is kept.}
+      {title: Finished Job TTL, type: integer, minimum: 300, default: {{ include "trawl.text" $flows.finishedJobTtl }}, description: Seconds that a finished Job is kept.}
+    active_deadline_seconds:
+      {title: Active Deadline, type: integer, minimum: 1, default: {{ include "trawl.text" $flows.activeDeadline }}, description: "Seconds after which Kubernetes ends the pod, whatever it does."}
     {{- range $kind := list "requests" "limits" }}
     {{- range $resource := list "cpu" "memory" }}
     {{- $title := printf "%s %s" (title $resource) (title (trimSuffix "s" $kind)) }}
-    {{- $value := dig $kind $resource "" $.Values.flows.resources }}
+    {{- $value := dig $kind $resource "" $flows.resources }}
     {{ $resource }}_{{ trimSuffix "s" $kind }}:
       title: {{ $title }}
       type: string
@@ -100,4 +98,5 @@ variables:
       description: Of the flow's container.
     {{- end }}
     {{- end }}
+{{- end }}
 {{- end }}

@@ -6,6 +6,7 @@ from .block_types import BlockTypes
 from .buckets import Buckets
 from .deployed import Deployments
 from .kind import Conflict, Kind, Server
+from .minio_users import MinioUsers
 from .pools import Pools, Queues
 from .small import Limits, Variables
 
@@ -15,6 +16,7 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Buckets(),
+        MinioUsers(),
         BlockTypes(),
         BlockDocuments(),
         Limits(),

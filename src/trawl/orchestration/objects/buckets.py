@@ -1,4 +1,4 @@
-"""Buckets of the object store; endpoint and credentials come from the usual AWS_* variables."""
+"""Buckets of the object store; endpoint and credentials come from the usual AWS_* variables, or MINIO_ROOT_*."""
 
 import asyncio
 import os
@@ -23,6 +23,8 @@ class ObjectStore(Protocol):
     def create_bucket(self, **arguments: Any) -> object: ...
 
     def head_bucket(self, **arguments: Any) -> object: ...
+
+    def list_buckets(self) -> object: ...
 
 
 class Buckets:
@@ -75,11 +77,26 @@ def _create(name: str) -> None:
         raise _told(error) from None
 
 
+def signs_in() -> bool:
+    """Whether the store knows the user of AWS_ACCESS_KEY_ID by that secret key."""
+    try:
+        s3 = _store(root=False)
+        try:
+            s3.list_buckets()
+        except s3.exceptions.ClientError as error:
+            # Who is known may still be refused a list of all buckets.
+            return error.response["Error"]["Code"] not in {"InvalidAccessKeyId", "SignatureDoesNotMatch"}
+    except Exception as error:  # noqa: BLE001
+        raise _told(error) from None
+    return True
+
+
 def _region() -> str:
     return os.environ.get("AWS_REGION", "us-east-1")
 
 
-def _store() -> ObjectStore:
+def _store(*, root: bool = True) -> ObjectStore:
+    """The store: as MinIO's root user, if it is given, for what the runs' own user may not do."""
     import boto3  # type: ignore[import-untyped]  # noqa: PLC0415  half a second, needed by this step alone
     from botocore.config import Config  # type: ignore[import-untyped]  # noqa: PLC0415
 
@@ -87,7 +104,11 @@ def _store() -> ObjectStore:
     # MinIO, and most of what speaks S3, knows a bucket by the path.
     style = {"addressing_style": "path"} if endpoint else {}
     config = Config(s3=style, retries={"max_attempts": 10})
-    client: ObjectStore = boto3.client("s3", endpoint_url=endpoint, region_name=_region(), config=config)
+    keys: dict[str, str] = {}
+    if root and "MINIO_ROOT_USER" in os.environ:
+        keys["aws_access_key_id"] = os.environ["MINIO_ROOT_USER"]
+        keys["aws_secret_access_key"] = os.environ.get("MINIO_ROOT_PASSWORD", "")
+    client: ObjectStore = boto3.client("s3", endpoint_url=endpoint, region_name=_region(), config=config, **keys)
     return client
 
 

@@ -40,7 +40,7 @@ class Deployments:
         found: dict[str, Found] = {}
         for one in there:
             name = f"{flows[one['flow_id']]}/{one['name']}"
-            ours = MANAGED in one["tags"] and one["work_pool_name"] == server.pool
+            ours = MANAGED in one["tags"] and one["work_pool_name"] in server.pools
             if ours or name in names:
                 found[name] = Found(one["id"], _read(one), ours=ours)
         return found

@@ -27,10 +27,13 @@ class Conflict(Exception):
 
 @dataclass(slots=True)
 class Server:
-    """Prefect's API. `pool` is the installation's: what lies in another one is another installation's."""
+    """Prefect's API. `pool` is the installation's, `pools` are all that it describes: what lies in another one is another
+    installation's.
+    """
 
     client: PrefectClient
     pool: str
+    pools: frozenset[str]
     kept: dict[tuple[str, str], str] = field(default_factory=dict)
     """Ids by kind and name, of what others refer to."""
 
@@ -68,7 +71,7 @@ class Server:
         """The id of the installation's deployment of this name, made now or before."""
         if ("deployment", name) not in self.kept:
             found = await self.list("/deployments/filter", {"deployments": {"name": {"any_": [name]}}})
-            own = [one for one in found if one["work_pool_name"] == self.pool] or found
+            own = [one for one in found if one["work_pool_name"] in self.pools] or found
             if own:
                 self.kept["deployment", name] = own[0]["id"]
         return self.kept.get(("deployment", name))

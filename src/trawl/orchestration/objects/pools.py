@@ -1,4 +1,4 @@
-"""The work pool and its queues."""
+"""Work pools and their queues."""
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -11,7 +11,7 @@ from .kind import Conflict, Server
 
 
 class Pools:
-    """The installation's pool. Whether it is paused, and its own limit, are the operator's; it is never removed."""
+    """The installation's pools. Whether it is paused, and its own limit, are the operator's; it is never removed."""
 
     name = "work pool"
 
@@ -19,7 +19,7 @@ class Pools:
         found: dict[str, Found] = {}
         for name in names:
             pool = await server.maybe(_path(name))
-            if pool is not None and name == server.pool:
+            if pool is not None and name in server.pools:
                 fields = {"type": pool["type"], "base_job_template": pool["base_job_template"] or None}
                 found[name] = Found(pool["id"], fields, ours=True)
         return found
@@ -42,26 +42,27 @@ def wrong_type(wanted: Wanted, found: Found) -> ConfigurationError:
     """The error for a pool that cannot become what is wanted."""
     return ConfigurationError(
         f"the work pool {wanted.name!r} is of type {found.fields['type']!r}, not {wanted.fields['type']!r}",
-        remedy="remove it (`prefect work-pool delete`), or give this installation another pool (`pool.name`)",
+        remedy="remove it (`prefect work-pool delete`), or give this installation another name for it",
     )
 
 
 class Queues:
-    """The pool's queues, `pool/queue`. Their priorities are set when they are made, and then the operator's."""
+    """The pools' queues, `pool/queue`. Their priorities are set when they are made, and then the operator's."""
 
     name = "queue"
 
     async def read(self, server: Server, names: Collection[str]) -> dict[str, Found]:
-        if await server.maybe(_path(server.pool)) is None:
-            return {}
-        there = await server.list(f"{_path(server.pool)}/queues/filter")
-        found = {f"{server.pool}/{queue['name']}": Found(queue["id"], {}) for queue in there}
+        found: dict[str, Found] = {}
+        for pool in sorted(server.pools):
+            if await server.maybe(_path(pool)) is not None:
+                there = await server.list(f"{_path(pool)}/queues/filter")
+                found |= {f"{pool}/{queue['name']}": Found(queue["id"], {}) for queue in there}
         return {name: found[name] for name in names if name in found}
 
     async def make(self, server: Server, wanted: Wanted) -> None:
-        queue = wanted.name.partition("/")[2]
+        pool, _, queue = wanted.name.rpartition("/")
         with suppress(Conflict):  # the pool brought its `default` with it
-            await server.call("POST", f"{_path(server.pool)}/queues", {"name": queue, **wanted.once})
+            await server.call("POST", f"{_path(pool)}/queues", {"name": queue, **wanted.once})
 
     async def change(self, server: Server, wanted: Wanted, found: Found, changes: Mapping[str, Change]) -> None:
         """Nothing of it is set-up's."""
