@@ -18,6 +18,12 @@ app.kubernetes.io/instance: {{ (first .).Release.Name | quote }}
 app.kubernetes.io/component: {{ last . }}
 {{- end }}
 
+{{/* Finds pods of flow runs as well: Prefect gives those a name of its own. */}}
+{{- define "trawl.podLabels" -}}
+app.kubernetes.io/instance: {{ (first .).Release.Name | quote }}
+app.kubernetes.io/component: {{ last . }}
+{{- end }}
+
 {{- define "trawl.labels" -}}
 {{ include "trawl.selectorLabels" . }}
 app.kubernetes.io/version: {{ (first .).Chart.AppVersion | quote }}
@@ -83,7 +89,7 @@ topologySpreadConstraints:
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
-      matchLabels: {{- include "trawl.selectorLabels" (list $root $component) | nindent 8 }}
+      matchLabels: {{- include "trawl.podLabels" (list $root $component) | nindent 8 }}
 {{- end }}
 {{- end }}
 

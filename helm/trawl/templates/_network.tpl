@@ -56,7 +56,7 @@ metadata service's, at its own port.
 {{- else }}
 - to:
     - podSelector:
-        matchLabels: {{- include "trawl.selectorLabels" (list $root $to) | nindent 10 }}
+        matchLabels: {{- include "trawl.podLabels" (list $root $to) | nindent 10 }}
   ports: [{protocol: TCP, port: {{ get $ports $to }}}]
 {{- end }}
 {{- end }}

@@ -29,7 +29,7 @@ job_configuration:
       template:
         metadata:
           labels:
-            {{- include "trawl.selectorLabels" (list . "flows") | nindent 12 }}
+            {{- include "trawl.podLabels" (list . "flows") | nindent 12 }}
         spec:
           {{- include "trawl.pod" (list . "flows" $flows) | nindent 10 }}
           parallelism: 1
