@@ -38,7 +38,9 @@ def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     """Every pod that the manifests lead to, flow runs and hooks included, with a name for the message."""
     for manifest in manifests:
         spec = manifest.get("spec", {})
-        template = manifest if manifest["kind"] == "Pod" else spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        template = (
+            manifest if manifest["kind"] == "Pod" else spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        )
         if template:
             yield f"{manifest['kind']}/{manifest['metadata']['name']}", template
     yield "flow run", job_template(manifests)["job_configuration"]["job_manifest"]["spec"]["template"]

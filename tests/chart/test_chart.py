@@ -64,7 +64,9 @@ class TestEveryPod:
     def test_may_reach_only_what_it_is_given_a_way_to(self, chart, values):
         """A policy for each of them, or (without one) nobody would notice that it may reach everything."""
         rendered = chart(*values)
-        covered = [policy["spec"]["podSelector"]["matchLabels"] for policy in rendered if policy["kind"] == "NetworkPolicy"]
+        covered = [
+            policy["spec"]["podSelector"]["matchLabels"] for policy in rendered if policy["kind"] == "NetworkPolicy"
+        ]
         for name, template in pods(rendered):
             labels = template["metadata"]["labels"]
             assert [chosen for chosen in covered if chosen.items() <= labels.items()], name

@@ -102,7 +102,15 @@ def test_it_gives_up_in_the_end():
 
 
 def test_secrets_are_made_of_what_is_asked():
-    arguments = ["api", "auth-string=admin:{random}", "password={random}", "--", "s3", "--unless-volume=v", "key={random}"]
+    arguments = [
+        "api",
+        "auth-string=admin:{random}",
+        "password={random}",
+        "--",
+        "s3",
+        "--unless-volume=v",
+        "key={random}",
+    ]
     api, s3 = parse(arguments)
     assert (api.name, api.volume, s3.name, s3.volume) == ("api", None, "s3", "v")
     made = [manifest(api.name, api.values, {"a": "b"})["stringData"] for _ in range(2)]
