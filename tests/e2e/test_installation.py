@@ -9,6 +9,7 @@ import httpx
 import pytest
 from cluster import NAMESPACE, ROOT, get, kubectl, port_forward, secret
 
+SECRETS = ("trawl-api", "trawl-postgres", "trawl-minio", "trawl-s3")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -16,7 +17,7 @@ def test_every_pod_is_restricted():
     [namespace] = [n for n in get("namespaces") if n["metadata"]["name"] == NAMESPACE]
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
     pods = get("pods")
-    assert {"server", "worker", "postgres", "minio", "setup"} <= {
+    assert {"server", "worker", "postgres", "minio", "bootstrap"} <= {
         pod["metadata"]["labels"].get("app.kubernetes.io/component") for pod in pods
     }
     for pod in pods:
@@ -40,12 +41,12 @@ def test_only_the_worker_has_a_token():
 def test_no_secret_stands_in_plain_text():
     secrets = {
         value
-        for name in ("trawl-api", "trawl-postgres", "trawl-s3")
+        for name in SECRETS
         for value in secret(name).values()
         if len(value) >= 16
     }
     passwords = secrets | {value.partition(":")[2] for value in secrets if ":" in value}
-    assert len(passwords) == 4
+    assert len(passwords) == 5
     for kind in ("pods", "jobs", "deployments", "statefulsets", "replicasets", "configmaps", "events"):
         text = kubectl("get", kind, "-o", "yaml")
         for password in passwords:
@@ -93,7 +94,7 @@ def standing() -> str:
     """The Secrets, volumes and pods that are there, by what tells that one was replaced."""
     return json.dumps(
         {
-            "secrets": {n: secret(n) for n in ("trawl-api", "trawl-postgres", "trawl-s3")},
+            "secrets": {n: secret(n) for n in SECRETS},
             "claims": {c["metadata"]["name"]: c["metadata"]["uid"] for c in get("pvc")},
             "pods": {
                 p["metadata"]["name"]: p["metadata"]["uid"]
