@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -85,17 +85,29 @@ class Prefect:
     def deployment(self, name: str) -> Json:
         return self.get(f"/deployments/name/{name}")
 
-    def start(self, name: str, **parameters: object) -> str:
-        run = self.post(f"/deployments/{self.deployment(name)['id']}/create_flow_run", {"parameters": parameters})
+    def start(self, name: str, /, more: Json | None = None, **parameters: object) -> str:
+        body = {"parameters": parameters, **(more or {})}
+        run = self.post(f"/deployments/{self.deployment(name)['id']}/create_flow_run", body)
         return run["id"]
 
-    def wait(self, run_id: str, timeout: float = 180) -> Json:
-        """The run when it has ended."""
+    def cancel(self, run_id: str) -> None:
+        self.post(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+
+    def wait(self, run_id: str, timeout: float = 180, states: Collection[str] = ENDED) -> Json:
+        """The run when it has ended, or is in one of these states (types or names)."""
         deadline = time.monotonic() + timeout
-        while (run := self.get(f"/flow_runs/{run_id}"))["state_type"] not in ENDED:
+        while not {(run := self.get(f"/flow_runs/{run_id}"))["state_type"], run["state_name"]} & {*states}:
             assert time.monotonic() < deadline, f"still {run['state_name']} after {timeout:.0f} s"
             time.sleep(0.5)
         return run
+
+    def deploy(self, name: str, flow: str, entrypoint: str, **more: object) -> str:
+        """A deployment of one of the examples in the image, as a person would make one; the runs' ids are of `start`."""
+        made = self.post("/flows/", {"name": flow})
+        step = {"prefect.deployments.steps.set_working_directory": {"directory": "/opt/trawl"}}
+        body = {"name": name, "flow_id": made["id"], "entrypoint": entrypoint, "work_pool_name": "trawl", **more}
+        self.post("/deployments/", {"pull_steps": [step], "enforce_parameter_schema": False, **body})
+        return f"{flow}/{name}"
 
     def logs(self, run_id: str) -> str:
         """What a run and its subflows have said."""

@@ -39,12 +39,7 @@ def test_only_the_worker_has_a_token():
 
 
 def test_no_secret_stands_in_plain_text():
-    secrets = {
-        value
-        for name in SECRETS
-        for value in secret(name).values()
-        if len(value) >= 16
-    }
+    secrets = {value for name in SECRETS for value in secret(name).values() if len(value) >= 16}
     passwords = secrets | {value.partition(":")[2] for value in secrets if ":" in value}
     assert len(passwords) == 5
     for kind in ("pods", "jobs", "deployments", "statefulsets", "replicasets", "configmaps", "events"):
