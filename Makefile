@@ -55,7 +55,7 @@ chart: setup need-helm ## Check the chart with the Helm that is installed
 	$(BIN)/pytest tests/chart
 
 docs: $(DOCS)/.ready ## Build the documentation in build/site; a broken link or anchor is an error
-	$(DOCS)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
 
 $(DOCS)/.ready: requirements/docs.txt
 	$(PYTHON) -m venv $(DOCS)

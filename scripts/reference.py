@@ -42,7 +42,7 @@ EXIT_CODES = """
 | code | when |
 |---|---|
 | 0 | done. Endpoints whose changes are held, or whose list could not be read this time, are named |
-| 1 | failed: a list that was never read, or not in three runs in a row; too many errors; the lake cannot be written; another run is writing |
+| 1 | failed: a list never read, or not in three runs in a row; too many errors; the lake cannot be written; another run is writing |
 | 2 | wrong usage or configuration, or the host cannot be reached |
 | 130, 143 | interrupted (Ctrl-C, SIGTERM) |
 """
@@ -93,7 +93,9 @@ def cli() -> str:
     text: str = app.generate_docs(output_format="markdown", recursive=True)
     contents = re.compile(r"## Table of Contents\n.*?(?=\*\*Crawl\*\*)", re.DOTALL)
     text = contents.sub(f"{EXIT_CODES.strip()}\n\n## Commands\n\n", text)
-    text = text.replace("# trawl\n", "# Commands\n\n[The command line](../cli.md) shows each command with its output.\n", 1)
+    text = text.replace(
+        "# trawl\n", "# Commands\n\n[The command line](../cli.md) shows each command with its output.\n", 1
+    )
     return re.sub(r"\n{3,}", "\n\n", text)
 
 
@@ -127,8 +129,10 @@ def _page(model: type[BaseModel], opening: str) -> str:
         required = section.get("required", ())
         rows = []
         for key, value in section.get("properties", {}).items():
-            default = "required" if key in required else _default(value, said, key)
-            rows.append(f"| `{key}` | {_type(value)} | {default} | {_cell(value.get('description') or texts.get(key, ''))} |")
+            default = "required" if key in required else _default(said, key)
+            rows.append(
+                f"| `{key}` | {_type(value)} | {default} | {_cell(value.get('description') or texts.get(key, ''))} |"
+            )
             for found in _references(value):
                 if found not in seen and "properties" in schema["$defs"][found]:
                     seen.add(found)
@@ -153,9 +157,9 @@ def _attribute_texts(model: type[BaseModel]) -> dict[str, str]:
             body = ast.parse(textwrap.dedent(inspect.getsource(each))).body[0]
             assert isinstance(body, ast.ClassDef)
             for field, text in zip(body.body, body.body[1:], strict=False):
-                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-                    if isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
-                        texts[field.target.id] = inspect.cleandoc(text.value.value)
+                match field, text:
+                    case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                        texts[name] = inspect.cleandoc(said)
     return texts
 
 
@@ -204,7 +208,7 @@ def _type(value: dict[str, Any]) -> str:
     return "any"
 
 
-def _default(value: dict[str, Any], model: type[BaseModel] | None, key: str) -> str:
+def _default(model: type[BaseModel] | None, key: str) -> str:
     found = model.model_fields[key].get_default(call_default_factory=True) if model else None
     default = TypeAdapter(Any).dump_python(found, mode="json", exclude_defaults=True)
     if isinstance(found, BaseModel):
@@ -275,16 +279,21 @@ def lake() -> str:
         views = {view: made.query(f"DESCRIBE pokeapi.{view}").to_arrow().to_pylist() for view in VIEWS}
         log = DeltaTable(f"{folder}/pokeapi/log")
         metadata, fields, version = log.metadata(), log.schema().fields, log.protocol().min_reader_version
-    parts = ["# The lake's views and tables\n\nRead from a lake that the engine has just made. [The lake](../lake.md) says what each column means."]
+    parts = [
+        "# The lake's views and tables\n\n"
+        + "Read from a lake that the engine has just made. [The lake](../lake.md) says what each column means."
+    ]
     for view, columns in views.items():
         rows = "\n".join(f"| `{column['column_name']}` | {column['column_type']} |" for column in columns)
         parts.append(f"## `<source>.{view}`\n\n| column | type |\n|---|---|\n{rows}")
-    rows = "\n".join(f"| `{field.name}` | {field.type.type if hasattr(field.type, 'type') else field.type} |" for field in fields)
+    rows = "\n".join(
+        f"| `{field.name}` | {field.type.type if hasattr(field.type, 'type') else field.type} |" for field in fields
+    )
     partitions = ", ".join(f"`{column}`" for column in metadata.partition_columns)
     properties = ", ".join(f"`{name}` = `{value}`" for name, value in sorted(metadata.configuration.items()))
     parts.append(
-        f"## The Delta table `<source>/log`\n\nPartitioned by {partitions}; Delta's reader version is {version}. Properties: {properties}."
-        f"\n\n| column | type |\n|---|---|\n{rows}"
+        f"## The Delta table `<source>/log`\n\nPartitioned by {partitions}; Delta's reader version is {version}. "
+        f"Properties: {properties}.\n\n| column | type |\n|---|---|\n{rows}"
     )
     return "\n\n".join(parts)
 
@@ -301,13 +310,12 @@ def emitted() -> str:
     with mock.patch.object(events, "emit_event", lambda event, **fields: seen.append({"event": event, **fields})):
         events.emit_due(report)
         events.emit_changes(report)
-    parts = [
+    opening = (
         "# Events\n\nWhat the flows tell Prefect, for automations and for programs outside: counts and the run's id, never keys. "
         "[The flows](../flows.md) says when; below is each as it is emitted, for a run in which one record of everything was found."
-    ]
-    for event in seen:
-        parts.append(f"## `{event.pop('event')}`\n\n```json\n{json.dumps(event, indent=2)}\n```")
-    return "\n\n".join(parts)
+    )
+    told = (f"## `{event.pop('event')}`\n\n```json\n{json.dumps(event, indent=2)}\n```" for event in seen)
+    return "\n\n".join([opening, *told])
 
 
 def environment() -> str:
