@@ -42,7 +42,7 @@ EXIT_CODES = """
 | code | when |
 |---|---|
 | 0 | done. Endpoints whose changes are held, or whose list could not be read this time, are named |
-| 1 | failed: a list never read, or not in three runs in a row; too many errors; the lake cannot be written; another run is writing |
+| 1 | failed: a list never read, or not in three runs in a row; too many errors; the lake cannot be written; another run writes |
 | 2 | wrong usage or configuration, or the host cannot be reached |
 | 130, 143 | interrupted (Ctrl-C, SIGTERM) |
 """
@@ -279,10 +279,8 @@ def lake() -> str:
         views = {view: made.query(f"DESCRIBE pokeapi.{view}").to_arrow().to_pylist() for view in VIEWS}
         log = DeltaTable(f"{folder}/pokeapi/log")
         metadata, fields, version = log.metadata(), log.schema().fields, log.protocol().min_reader_version
-    parts = [
-        "# The lake's views and tables\n\n"
-        + "Read from a lake that the engine has just made. [The lake](../lake.md) says what each column means."
-    ]
+    opening = "Read from a lake that the engine has just made. [The lake](../lake.md) says what each column means."
+    parts = [f"# The lake's views and tables\n\n{opening}"]
     for view, columns in views.items():
         rows = "\n".join(f"| `{column['column_name']}` | {column['column_type']} |" for column in columns)
         parts.append(f"## `<source>.{view}`\n\n| column | type |\n|---|---|\n{rows}")
