@@ -55,7 +55,8 @@ chart: setup need-helm ## Check the chart with the Helm that is installed
 	$(BIN)/pytest tests/chart
 
 docs: $(DOCS)/.ready ## Build the documentation in build/site; a broken link or anchor is an error
-	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict --quiet
+	@# Not --quiet: it drops the warnings that --strict counts.
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
 
 $(DOCS)/.ready: requirements/docs.txt
 	$(PYTHON) -m venv $(DOCS)

@@ -142,7 +142,7 @@ def calls(line: str) -> Iterator[list[str]]:
     lexer.whitespace_split = True
     words: list[str] = []
     for word in [*lexer, ";"]:
-        if set(word) <= set("();|&"):
+        if word and set(word) <= set("();|&"):
             while words and re.match(r"[A-Z_]+=", words[0]):
                 words.pop(0)
             if ">" in words:

@@ -18,6 +18,8 @@ from trawl.crawl import CrawlOptions, crawl
 from trawl.replica import GeneratedCatalogue, ReplicaApp, running
 from trawl.sources import get_crawler
 
+pytestmark = pytest.mark.xdist_group("docs")  # one lake for all of them
+
 READING = ROOT / "docs" / "reading.md"
 SQL = [
     (f"{fence!r}/{number}", statement)
