@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 LINT   := .venv-lint
+DOCS   := .venv-docs
 ACTIONLINT := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .DEFAULT_GOAL := help
@@ -11,7 +12,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # -- development -------------------------------------------------------------
-.PHONY: setup demo test test-server lint lint-workflows chart format bench lock clean
+.PHONY: setup demo test test-server lint lint-workflows chart docs reference format bench lock clean
 setup: $(VENV)/.ready ## Make .venv with everything, from the hash-locked requirements
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
@@ -53,6 +54,18 @@ chart: setup need-helm ## Check the chart with the Helm that is installed
 	helm lint --strict helm/trawl --values k8s/values-kind.yaml
 	$(BIN)/pytest tests/chart
 
+docs: $(DOCS)/.ready ## Build the documentation in build/site; a broken link or anchor is an error
+	@# Not --quiet: it drops the warnings that --strict counts.
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+$(DOCS)/.ready: requirements/docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/docs.txt
+	@touch $@
+
+reference: setup ## Write docs/reference anew, from the code and the chart
+	$(BIN)/python scripts/reference.py
+
 format: setup ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
@@ -66,9 +79,10 @@ lock: ## Renew requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml --extra prefect --extra dask --group dev -c requirements/prefect.txt -o requirements/dev.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group bench -c requirements/runtime.txt -o requirements/bench.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group lint -o requirements/lint.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --group docs -o requirements/docs.txt
 
 clean: ## Remove what the targets above made
-	rm -rf $(VENV) .venv-bench $(LINT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
+	rm -rf $(VENV) .venv-bench $(LINT) $(DOCS) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- a local cluster ---------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What README and docs show of httpx runs as it stands there."""
+"""What the pages show of httpx runs as it stands there."""
 
 import asyncio
 import re
@@ -25,11 +25,11 @@ def shown(file: str, word: str) -> str:
     return next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if word in block)
 
 
-def test_the_readme_s_program_runs(
+def test_the_documented_program_runs(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TRAWL_SOURCE_POKEAPI_BASE_URL", world.url)
-    exec(shown("README.md", "async def names"), {})
+    exec(shown("docs/python.md", "async def names"), {})
     with httpx.Client(base_url=world.url) as client:
         expected = [client.get(f"pokemon/{number}/").json()["name"] for number in (1, 2, 3)]
     assert capsys.readouterr().out == f"{expected}\n"

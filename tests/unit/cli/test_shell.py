@@ -56,11 +56,6 @@ def test_every_command_stands_in_the_documentation_with_output() -> None:
         assert f"$ trawl {name}" in section, name
 
 
-def test_every_command_stands_in_the_table_of_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert not [name for name in _commands if f"`trawl {name}" not in readme]
-
-
 def test_options_mean_the_same_in_every_command() -> None:
     load_commands()
     told: dict[str, set[str]] = {}
