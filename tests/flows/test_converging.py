@@ -96,12 +96,12 @@ def schedule(name: str, slug: str) -> dict[str, Any]:
 
 def test_everything_is_made_once_and_then_left(setup: SetUp) -> None:
     first = setup().splitlines()
-    assert len(first) == 14
+    assert len(first) == 15
     assert all(line.endswith((": made", ": up to date")) for line in first)  # (block types may be there)
     assert "deployment refresh/refresh-pokeapi: made" in first
     assert "limit pokeapi-public-calls: made" in first
     again = setup().splitlines()
-    assert len(again) == 14
+    assert len(again) == 15
     assert all(line.endswith(": up to date") for line in again)
     assert limit()["limit"] == 10
 
@@ -216,6 +216,42 @@ def test_a_pool_of_another_type_is_refused_before_anything_is_changed(setup: Set
     assert invoke(["setup"]) == 2
     assert "is of type 'docker', not 'process'" in capsys.readouterr().err
     assert not call("POST", "/deployments/filter", {})
+
+
+TWO_POOLS = """
+pools:
+  big: {queues: [urgent, default], concurrency: 2}
+sources:
+  pokeapi: {pool: big}
+"""
+
+
+def test_a_source_runs_in_a_pool_of_its_own(setup: SetUp) -> None:
+    setup(TWO_POOLS)
+    assert {one["name"] for one in call("POST", "/work_pools/filter", {})} == {"trawl", "big"}
+    assert call("GET", "/work_pools/big")["concurrency_limit"] == 2
+    queues = call("POST", "/work_pools/big/queues/filter", {})
+    assert {one["name"]: one["priority"] for one in queues} == {"urgent": 1, "default": 2}
+    assert deployment("refresh/refresh-pokeapi")["work_pool_name"] == "big"
+    assert deployment("crawl-shard/crawl-shard")["work_pool_name"] == "trawl"
+    assert all(line.endswith(": up to date") for line in setup(TWO_POOLS).splitlines())
+    said = setup("sources: {pokeapi: {}}")
+    assert "deployment refresh/refresh-pokeapi: changed: work_pool_name" in said
+    assert deployment("refresh/refresh-pokeapi")["work_pool_name"] == "trawl"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("sources: {pokeapi: {pool: big}}", "sources.pokeapi.pool: no pool 'big' is described"),
+        ("pools: {trawl: {}}", "pools.trawl: it is the installation's own pool"),
+    ],
+)
+def test_a_pool_that_is_not_there_is_named(setup: SetUp, capsys: Any, wrong: str, said: str) -> None:
+    setup.file.write_text(wrong)
+    assert invoke(["setup", "--config", str(setup.file)]) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not call("POST", "/work_pools/filter", {})
 
 
 def test_the_sources_block_can_be_edited_field_by_field(setup: SetUp) -> None:

@@ -25,7 +25,9 @@ class BlockTypes:
                 schema = await server.maybe(
                     f"/block_schemas/checksum/{_checksum(made)}", version=made.get_block_schema_version()
                 )
-                fields = {"schema": None if schema is None else schema["checksum"], "description": kind["description"]}
+                fields = {"schema": None if schema is None else schema["checksum"]}
+                if _is_ours(made):
+                    fields["description"] = kind["description"]
                 found[name] = Found(kind["id"], fields, ours=True)
         return found
 
@@ -42,8 +44,15 @@ class BlockTypes:
 def wanted_type(slug: str) -> Wanted:
     """The block type of this slug, as this version of its package has it."""
     made = block_class(slug)
-    fields: dict[str, Any] = {"schema": _checksum(made), "description": made.get_description()}
+    fields: dict[str, Any] = {"schema": _checksum(made)}
+    if _is_ours(made):
+        fields["description"] = made.get_description()
     return Wanted(BlockTypes.name, slug, fields)
+
+
+def _is_ours(made: type[Block]) -> bool:
+    """The server itself registers Prefect's own types at each start, and describes them in its own words."""
+    return made.__module__.startswith("trawl.")
 
 
 def _checksum(made: type[Block]) -> str:

@@ -108,7 +108,9 @@ def _store(*, root: bool = True) -> ObjectStore:
     if root and "MINIO_ROOT_USER" in os.environ:
         keys["aws_access_key_id"] = os.environ["MINIO_ROOT_USER"]
         keys["aws_secret_access_key"] = os.environ.get("MINIO_ROOT_PASSWORD", "")
-    client: ObjectStore = boto3.client("s3", endpoint_url=endpoint, region_name=_region(), config=config, **keys)
+    # A session of its own: the default one keeps the credentials that it found first.
+    session = boto3.session.Session(region_name=_region())
+    client: ObjectStore = session.client("s3", endpoint_url=endpoint, config=config, **keys)
     return client
 
 
