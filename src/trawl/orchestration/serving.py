@@ -21,9 +21,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from trawl.model.errors import ConfigurationError, Retriable
 
-from .deployments import RUN_ENV, Deployment, deployments_of
-from .settings import Settings
 from .setup import apply
+from .setup.deployments import RUN_ENV, Deployment, deployments_of
+from .setup.settings import Settings
 
 __all__ = ["PATIENCE", "serve"]
 
