@@ -12,7 +12,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # -- development -------------------------------------------------------------
-.PHONY: setup demo test test-server lint lint-workflows chart docs reference format bench lock clean
+.PHONY: setup demo test test-server lint lint-workflows chart docs reference format bench screenshots lock clean
 setup: $(VENV)/.ready ## Make .venv with everything, from the hash-locked requirements
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
@@ -72,6 +72,9 @@ format: setup ## Format the code and fix what can be fixed
 
 bench: setup ## Measure the main paths (half an hour; needs nginx, and TRAWL_TEST_ARCHIVES for the real data)
 	$(BIN)/python -m bench
+
+screenshots: setup ## Make the pictures of docs/images anew, with a real server (needs Chromium)
+	$(BIN)/python scripts/screenshots.py
 
 lock: ## Renew requirements/*.txt from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml -o requirements/runtime.txt

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import commit, crawl, memory, plan
+from bench import commit, crawl, flow, memory, plan
 from bench.options import Options
 from bench.report import PAGE, Section, save
 
@@ -19,6 +19,7 @@ BENCHES: dict[str, Callable[[Options], Section | None]] = {
     "memory": memory.bench,
     "commit": commit.bench,
     "plan": plan.bench,
+    "flow": flow.bench,
 }
 
 
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
         epilog="For example: python -m bench crawl --documents 2000 --rounds 1 --print-only",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHES)}; all without any")
-    parser.add_argument("--rounds", type=int, help="how often to measure (3; crawl: 5)")
+    parser.add_argument("--rounds", type=int, help="how often to measure (3; crawl, flow: 5)")
     parser.add_argument("--documents", type=int, help="crawl: so many documents, spread over the snapshot (7,442)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the sizes of made-up data (1)")
     parser.add_argument(

@@ -27,7 +27,7 @@ from trawl.cli.app import app, load_commands
 from trawl.crawl import CrawlOptions, EndpointReport, Report, crawl
 from trawl.model.config import SourceConfig
 from trawl.orchestration import events
-from trawl.orchestration.settings import Settings
+from trawl.orchestration.setup.settings import Settings
 from trawl.replica import GeneratedCatalogue, ReplicaApp, running
 from trawl.sources import get_crawler
 
@@ -143,7 +143,7 @@ def _page(model: type[BaseModel], opening: str) -> str:
 
 
 def _classes(module: Any, model: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for each in (module, sys.modules["trawl.orchestration.schedules"], sys.modules["trawl.model.contract"]):
+    for each in (module, sys.modules["trawl.orchestration.setup.schedules"], sys.modules["trawl.model.contract"]):
         yield from (found for found in vars(each).values() if inspect.isclass(found) and issubclass(found, BaseModel))
     yield model
 

@@ -23,8 +23,8 @@ from rendering import (
     setup_config,
 )
 
-from trawl.orchestration.deployments import Schedule, deployments_of
 from trawl.orchestration.setup import Settings
+from trawl.orchestration.setup.deployments import Schedule, deployments_of
 from trawl.sources import PokeApiCrawler, registry
 
 SCENARIOS = {file.name.removesuffix("-values.yaml"): (str(file),) for file in sorted((CHART / "ci").glob("*.yaml"))}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from trawl.orchestration.deployments import RUN_ENV, SourceSettings, deployments_of
+from trawl.orchestration.setup.deployments import RUN_ENV, SourceSettings, deployments_of
 
 FILE = Path(__file__).parents[2] / "prefect.yaml"
 

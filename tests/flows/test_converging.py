@@ -16,9 +16,9 @@ from prefect.settings import PREFECT_API_URL
 
 from trawl.cli.app import invoke
 from trawl.orchestration.blocks import block_class
-from trawl.orchestration.objects import KINDS, Server
-from trawl.orchestration.settings import Settings
 from trawl.orchestration.setup import apply
+from trawl.orchestration.setup.objects import KINDS, Server
+from trawl.orchestration.setup.settings import Settings
 
 pytestmark = [pytest.mark.usefixtures("prefect"), pytest.mark.xdist_group("prefect")]
 

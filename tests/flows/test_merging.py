@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from trawl.orchestration.merging import ABSENT, Found, Memory, Step, Wanted, plan
-from trawl.orchestration.showing import differences
+from trawl.orchestration.setup.merging import ABSENT, Found, Memory, Step, Wanted, plan
+from trawl.orchestration.setup.showing import differences
 
 KEY = ("limit", "calls")
 

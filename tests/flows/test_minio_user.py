@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from trawl.model.errors import ConfigurationError
-from trawl.orchestration.objects.minio_users import MinioUsers, policy_for
-from trawl.orchestration.settings import Settings
-from trawl.orchestration.wanted import wanted_objects
+from trawl.orchestration.setup.objects.minio_users import MinioUsers, policy_for
+from trawl.orchestration.setup.settings import Settings
+from trawl.orchestration.setup.wanted import wanted_objects
 
 pytestmark = pytest.mark.xdist_group("prefect")
 

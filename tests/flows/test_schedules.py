@@ -8,9 +8,9 @@ import pytest
 from prefect.server.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from pydantic import ValidationError
 
-from trawl.orchestration.deployments import deployments_of
-from trawl.orchestration.schedules import Schedule, as_timing
-from trawl.orchestration.settings import SourceSettings
+from trawl.orchestration.setup.deployments import deployments_of
+from trawl.orchestration.setup.schedules import Schedule, as_timing
+from trawl.orchestration.setup.settings import SourceSettings
 
 MODELS = {"cron": CronSchedule, "interval": IntervalSchedule, "rrule": RRuleSchedule}
 

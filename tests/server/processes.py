@@ -63,7 +63,7 @@ class Server:
     def ask(self, verb: str, path: str, body: Any = None) -> Any:
         """As Prefect's own client does: SQLite takes one writer at a time, and a busy server answers 503."""
         for _ in range(40):
-            answer = httpx.request(verb, f"{self.url}/{path.lstrip('/')}", json=body, timeout=60)
+            answer = httpx.request(verb, f"{self.url}/{path.lstrip('/')}", json=body, timeout=60, auth=self.auth)
             if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
                 break
             time.sleep(0.5)
@@ -75,12 +75,18 @@ class Server:
         return (self.home / "server.log").read_text().count(' HTTP/1.1" ')
 
     @property
+    def auth(self) -> tuple[str, str] | None:
+        user, _, password = self.settings.get("PREFECT_SERVER_API_AUTH_STRING", "").partition(":")
+        return (user, password) if user else None
+
+    @property
     def env(self) -> dict[str, str]:
         return os.environ | {
             "PREFECT_API_URL": self.url,
             "PREFECT_HOME": str(self.home),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_LOGGING_COLORS": "false",
+            **({"PREFECT_API_AUTH_STRING": ":".join(self.auth)} if self.auth else {}),
         }
 
 

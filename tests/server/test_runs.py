@@ -1,15 +1,11 @@
 """Runs on a real server and a real worker: what pods, deaths, cancellation and an absent server do to a run and its lake."""
 
-import asyncio
 import os
-import re
 import signal
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +13,10 @@ import httpx
 import pytest
 
 from tests.crawling import contents, run
-from tests.server.processes import PREFECT, Server, server, until, worker
-from trawl.replica import GeneratedCatalogue, ReplicaApp, running
+from tests.server.place import Api, Place, processes_of
+from tests.server.processes import PREFECT, Server, server, until
+from trawl.replica import running
 
-RECORDS = 1_500
 SETUP = """
 pool: {name: trawl, type: process}
 sources:
@@ -28,99 +24,6 @@ sources:
     discover: {cron: ""}
     refresh: {cron: ""}
 """
-
-
-class Api:
-    """The API of a replica: counts what is asked, and can keep the records of some paths waiting."""
-
-    def __init__(self) -> None:
-        self.replica = ReplicaApp(GeneratedCatalogue(RECORDS, seed=7, day=0))
-        self.asked: Counter[str] = Counter()
-        self.waiting: Counter[str] = Counter()
-        self.held = re.compile("$^")
-        self._free = threading.Event()
-
-    def hold(self, pattern: str) -> None:
-        self.held, self.waiting = re.compile(pattern), Counter()
-        self._free.clear()
-
-    def release(self) -> None:
-        self.held = re.compile("$^")
-        self._free.set()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            path = scope["path"].removeprefix("/api/v2/").strip("/")
-            self.asked[path] += 1
-            if self.held.fullmatch(path):
-                self.waiting[path] += 1
-                while self.held.fullmatch(path):
-                    await asyncio.sleep(0.02)
-        await self.replica(scope, receive, send)
-
-
-class Place:
-    """A server, an API, and a lake that is new for each test."""
-
-    def __init__(self, server: Server, api: Api, url: str, root: Path) -> None:
-        self.server, self.api, self.url, self.root = server, api, url, root
-        self.lake = root / "lake"
-
-    def worker(self) -> AbstractContextManager[Any]:
-        env = {"TRAWL_LAKE": str(self.lake), "TRAWL_SOURCE_POKEAPI_BASE_URL": self.url}
-        return worker(self.server, "trawl", folder=self.root, **env)
-
-    def prefect(self, *arguments: str) -> str:
-        done = subprocess.run([*PREFECT, *arguments], env=self.server.env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
-        return done.stdout
-
-    def start(self, *, state: Any = None, **parameters: Any) -> str:
-        """Start a refresh; its id."""
-        wanted = {"sources": ["pokeapi"], "rate": "unlimited"} | parameters
-        deployment = self.get("deployments/name/refresh/refresh-pokeapi")["id"]
-        body = {"parameters": wanted, "state": state or {"type": "SCHEDULED"}}
-        return str(self.post(f"deployments/{deployment}/create_flow_run", body)["id"])
-
-    def get(self, path: str) -> Any:
-        return self.server.ask("GET", path)
-
-    def post(self, path: str, body: Any) -> Any:
-        return self.server.ask("POST", path, body)
-
-    def state(self, run: str) -> dict[str, Any]:
-        return dict(self.get(f"flow_runs/{run}")["state"])
-
-    def ended(self, run: str) -> dict[str, Any]:
-        """The state of a run once it is final."""
-        until(lambda: self.state(run)["type"] in {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}, "the end of the run")
-        return self.state(run)
-
-    def pods(self, run: str) -> list[dict[str, Any]]:
-        return list(
-            self.post("flow_runs/filter", {"flow_runs": {"tags": {"all_": [f"pods-of:{run}"]}}, "sort": "ID_DESC"})
-        )
-
-    def log(self, run: str) -> str:
-        """What the flow runs of a run's sources have said."""
-        inner = self.post("flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}})
-        run = inner[0]["id"] if inner else run
-        lines = self.post(
-            "logs/filter", {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC", "limit": 200}
-        )
-        return "\n".join(line["message"] for line in lines)
-
-
-def processes_of(run: str) -> list[int]:
-    """The processes that execute a flow run."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and f"PREFECT__FLOW_RUN_ID={run}".encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +52,7 @@ def a_server(home: Path) -> Iterator[Server]:
 def place(a_server: Server, api: tuple[Api, str], tmp_path: Path) -> Iterator[Place]:
     found = Place(a_server, api[0], api[1], tmp_path)
     api[0].asked.clear()
-    with found.worker():
+    with found.worker() as found.working:
         try:
             yield found
         finally:
@@ -272,6 +175,46 @@ def test_a_run_that_is_cancelled_before_it_starts_asks_nobody(place: Place) -> N
     place.prefect("flow-run", "cancel", scheduled)
     assert place.ended(scheduled)["type"] == "CANCELLED"
     assert not place.api.asked
+
+
+def test_a_run_that_is_cancelled_while_its_process_starts_asks_nobody(place: Place, alone: Any) -> None:
+    run = place.start()
+    until(lambda: place.state(run)["type"] == "PENDING", "a worker that takes the run")
+    place.prefect("flow-run", "cancel", run)
+    assert place.ended(run)["type"] == "CANCELLED"
+    until(lambda: not processes_of(run), "the end of the run's process")
+    assert not place.api.asked
+    assert place.ended(place.start())["type"] == "COMPLETED"
+    assert contents(place.lake) == alone
+
+
+def test_a_run_whose_worker_is_killed_ends_and_the_next_makes_good(place: Place, alone: Any) -> None:
+    place.api.hold("item/2[0-9]*")
+    run = place.start()
+    until(lambda: place.api.waiting, "a run that waits")
+    place.kill_worker()
+    place.api.release()
+    state = place.ended(run)
+    assert state["type"] in {"COMPLETED", "CRASHED"}, state  # its process may lose the ground under it
+    assert contents(place.lake) == (alone if state["type"] == "COMPLETED" else {})
+    with place.worker():
+        assert place.ended(place.start())["type"] == "COMPLETED"
+    assert contents(place.lake) == alone
+
+
+def test_a_run_that_is_lost_while_its_pods_work_is_followed_by_another(place: Place, alone: Any) -> None:
+    place.api.hold("item/2[0-9]*")
+    run = place.start(pods=3)
+    until(lambda: place.api.waiting, "a pod that waits")
+    until(lambda: [pod for pod in place.pods(run) if pod["state"]["type"] == "COMPLETED"], "a pod that is done")
+    for number in processes_of(run):
+        os.kill(number, signal.SIGKILL)
+    assert place.ended(run)["type"] == "CRASHED"
+    place.api.release()
+    asked = Counter(place.api.asked)
+    assert place.ended(place.start(pods=3))["type"] == "COMPLETED"
+    assert contents(place.lake) == alone
+    assert sum((place.api.asked - asked).values()) < len(alone)  # what was finished was kept
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,8 @@ def test_it_serves_runs_what_is_asked_and_leaves_nothing_behind(number: int, cod
         until(lambda: "Ctrl-C stops everything" in it.said or it.process.poll() is not None, "the start")
         assert f"Prefect's UI:  http://127.0.0.1:{port}" in it.said
         assert "refresh-pokeapi   23 3 * * * (UTC)" in it.said
+        settings = httpx.get(f"http://127.0.0.1:{port}/ui-settings", timeout=30).json()
+        assert settings["api_url"] == f"http://127.0.0.1:{port}/api"
 
         found = it.ask("/deployments/name/refresh/refresh-pokeapi", verb="GET")
         assert isinstance(found, dict)

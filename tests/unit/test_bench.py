@@ -14,7 +14,7 @@ import zstandard
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench import commit, crawl, measure, memory, nginx, peers, plan, report
+from bench import commit, crawl, flow, measure, memory, nginx, peers, plan, report
 from bench.options import Options
 from bench.steps import snapshot, stand_in
 from bench.steps.__main__ import call
@@ -234,3 +234,8 @@ def _archive(folder: Path) -> Path:
             tar.addfile(member, io.BytesIO(content))
     (folder / crawl.ARCHIVE).write_bytes(zstandard.compress(packed.getvalue()))
     return folder
+
+
+def test_what_two_sizes_cost_is_told_apart_by_record_and_by_run():
+    each, start = flow.cost(2.0 + 0.5 * 3, 2.0 + 0.5 * 12, 3_000, 12_000)
+    assert (each, start) == pytest.approx((0.5, 2.0))

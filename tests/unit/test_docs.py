@@ -20,8 +20,8 @@ from scripts import reference
 
 from trawl.cli.app import _commands, app, load_commands
 from trawl.model.errors import ConfigurationError
-from trawl.orchestration.schedules import Schedules
-from trawl.orchestration.settings import Settings
+from trawl.orchestration.setup.schedules import Schedules
+from trawl.orchestration.setup.settings import Settings
 from trawl.sources import parse_source
 from trawl.sources.reading import checked
 

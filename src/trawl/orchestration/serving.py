@@ -21,9 +21,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from trawl.model.errors import ConfigurationError, Retriable
 
-from .deployments import RUN_ENV, Deployment, deployments_of
-from .settings import Settings
 from .setup import apply
+from .setup.deployments import RUN_ENV, Deployment, deployments_of
+from .setup.settings import Settings
 
 __all__ = ["PATIENCE", "serve"]
 
@@ -107,6 +107,7 @@ async def _server(port: int, home: Path, say: Callable[[str], None]) -> AsyncIte
     # What clients are told is not the server's: it must not look for another one.
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     environment |= {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    environment["PREFECT_SERVER_UI_API_URL"] = api  # else the UI asks port 4200, whatever `--port` says
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)]
     with log.open("wb") as output:
         async with _child(command, environment, _SERVER_ENDS_WITHIN, output=output.fileno()) as process:

@@ -14,9 +14,10 @@ submitted or mapped runs in an event loop of its own, where a client of another 
 
 import hashlib
 import json
+from collections.abc import Callable
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import httpx
 from prefect import Task, task
@@ -33,6 +34,9 @@ from trawl.transport import base_url_of
 from trawl.transport.answers import response_of
 
 __all__ = ["MOST", "discover_all_item_ids_for_source", "fetch_and_save_item_details_for_source", "lasting"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 MOST = 25
 """Records that a flow may ask for with these tasks."""
@@ -59,15 +63,22 @@ def _key(crawler: SourceCrawler, path: str) -> str:
     return f"{crawler.source_name}/{address}/{path}"
 
 
-@task(
-    task_run_name="{crawler.source_name}.{endpoint}.discover",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(5),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_may_pass,
-    cache_key_fn=_ids_key,
-    result_serializer="json",
-)
+def _asking(
+    what: str, key: Callable[[TaskRunContext, dict[str, Any]], str]
+) -> Callable[[Callable[_P, _R]], Task[_P, _R]]:
+    """A task that asks the API once for each cache key, and again where the asking failed."""
+    return task(
+        task_run_name="{crawler.source_name}.{endpoint}." + what,
+        retries=2,
+        retry_delay_seconds=exponential_backoff(5),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=_may_pass,
+        cache_key_fn=key,
+        result_serializer="json",
+    )
+
+
+@_asking("discover", _ids_key)
 async def discover_all_item_ids_for_source(
     crawler: SourceCrawler, endpoint: str, client: httpx.AsyncClient, max_items: int = MOST
 ) -> list[dict[str, str]]:
@@ -96,15 +107,7 @@ async def discover_all_item_ids_for_source(
     return found[:max_items]
 
 
-@task(
-    task_run_name="{crawler.source_name}.{endpoint}.{key}",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(5),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=_may_pass,
-    cache_key_fn=_record_key,
-    result_serializer="json",
-)
+@_asking("{key}", _record_key)
 async def fetch_and_save_item_details_for_source(
     crawler: SourceCrawler, endpoint: str, key: str, client: httpx.AsyncClient, label: str | None = None
 ) -> Any:

@@ -34,7 +34,7 @@ def changes(
     place = "endpoint, try_cast(key AS BIGINT), key, observed_at"
     few = "" if each is None else f"QUALIFY row_number() OVER (PARTITION BY change ORDER BY {place}) <= {each}"
     chosen = _chosen(since, run, endpoints, kinds)
-    return lake.query(f'FROM "{source}".changes WHERE {chosen} {few} ORDER BY CASE change {order} END, {place}')
+    return lake.query(f"FROM {_changes(source, run)} WHERE {chosen} {few} ORDER BY CASE change {order} END, {place}")
 
 
 def count_changes(
@@ -48,11 +48,20 @@ def count_changes(
 ) -> dict[str, dict[str, int]]:
     """How many changes there are, by kind and endpoint."""
     chosen = _chosen(since, run, endpoints, kinds)
-    query = f'SELECT change, endpoint, count(*) AS n FROM "{source}".changes WHERE {chosen} GROUP BY ALL'
+    query = f"SELECT change, endpoint, count(*) AS n FROM {_changes(source, run)} WHERE {chosen} GROUP BY ALL"
     found: dict[str, dict[str, int]] = {kind: {} for kind in CHANGES}
     for row in lake.query(query).rows():
         found[row["change"]][row["endpoint"]] = row["n"]
     return {kind: counts for kind, counts in found.items() if counts}
+
+
+def _changes(source: str, run: str | None) -> str:
+    """The view; for one run only the history of the records that it touched: what it costs grows with the run."""
+    if run is None:
+        return f'"{source}".changes'
+    rows = rows_of(views.log_of(source))
+    touched = f"(SELECT endpoint, key FROM {rows} WHERE run = {literal(run)} AND op <> '{Op.CHECK}')"
+    return f"({views.changes(f'(FROM {rows} SEMI JOIN {touched} USING (endpoint, key))')})"
 
 
 def _chosen(since: datetime | None, run: str | None, endpoints: Sequence[str], kinds: Sequence[str]) -> str:

@@ -55,7 +55,7 @@ def create(
     wanted: Callable[[str], bool] = lambda _: True,
 ) -> None:
     """Create the schema `source` with its views; `wanted` spares those that a question does not name."""
-    log = f"_log_{source}"
+    log = log_of(source)
     register_log(con, log, snapshot)
     rows = rows_of(log, as_of)
     con.execute(f'CREATE SCHEMA "{source}"')
@@ -71,6 +71,11 @@ def create(
         con.register(f"_runs_{source}", runs())
         until = "" if as_of is None else f" WHERE finished_at <= TIMESTAMPTZ '{as_of.isoformat()}'"
         con.execute(f'CREATE VIEW "{source}".runs AS FROM _runs_{source}{until}')
+
+
+def log_of(source: str) -> str:
+    """The name under which a source's log lies beneath its views."""
+    return f"_log_{source}"
 
 
 def records(rows: str, base_url: str | None) -> str:

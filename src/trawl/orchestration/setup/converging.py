@@ -18,11 +18,11 @@ from .memory import Elsewhere, Shelf
 from .merging import Found, Key, Memory, Step, Wanted, plan
 from .objects import KINDS, Conflict, Server
 from .objects.pools import wrong_type
-from .settings import Settings, load_settings
+from .settings import Settings
 from .showing import differences
 from .wanted import wanted_objects
 
-__all__ = ["apply", "load_settings", "preview"]
+__all__ = ["apply", "preview"]
 
 log = logging.getLogger("trawl.setup")
 

@@ -1,7 +1,7 @@
 """From the set-up file to the objects that it asks for. Whatever is wrong with the file is found here, before anybody is asked."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from importlib.metadata import version
 from pathlib import Path
@@ -213,13 +213,7 @@ def _check_parameters(one: Deployment, flow: Flow[..., Any], place: str) -> None
     given = [("parameters", one.parameters)]
     given += [(f"schedule {slug}: parameters", schedule.parameters) for slug, schedule in one.schedules.items()]
     for where, parameters in given:
-        for name in parameters:
-            if name not in known:
-                hint = did_you_mean(name, known)
-                raise ConfigurationError(
-                    f"{place}: {where}.{name}: the flow {flow.name!r} has no such parameter",
-                    remedy=f"{hint}known are: {', '.join(known) or 'none'}",
-                )
+        _check_names(parameters, known, f"{place}: {where}", f"the flow {flow.name!r}")
         schema = {**parameter_schema(flow).model_dump_for_openapi(), "required": []}
         try:
             jsonschema.validate(dict(parameters), schema)
@@ -228,6 +222,16 @@ def _check_parameters(one: Deployment, flow: Flow[..., Any], place: str) -> None
             raise ConfigurationError(
                 f"{place}: {path}: {error.message}", remedy=f"see the flow {flow.name!r}"
             ) from None
+
+
+def _check_names(parameters: Iterable[str], known: Collection[str], place: str, flow: str) -> None:
+    for name in parameters:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise ConfigurationError(
+                f"{place}.{name}: {flow} has no such parameter",
+                remedy=f"{hint}known are: {', '.join(known) or 'none'}",
+            )
 
 
 # -- automations -------------------------------------------------------------------------------------------
@@ -245,7 +249,13 @@ def _automations(settings: Settings, notify: str | None, deployments: list[Wante
                     remedy=f"{hint}known are: {', '.join(known)}",
                 )
             if run is not None:
-                _check_names(action.get("parameters", {}), known[run], f"{origin}: automations.{name}.parameters")
+                # An event fills the values in, so that the names alone can be checked.
+                _check_names(
+                    action.get("parameters", {}),
+                    known[run].fields["parameter_openapi_schema"].get("properties", {}),
+                    f"{origin}: automations.{name}.parameters",
+                    f"the flow of {known[run].name!r}",
+                )
         try:
             fields = named({"name": name, **body})
         except ValueError as error:
@@ -254,18 +264,6 @@ def _automations(settings: Settings, notify: str | None, deployments: list[Wante
                 remedy="docs/setup.md shows the fields of an automation",
             ) from None
         yield Wanted("automation", name, fields, {"enabled": True})
-
-
-def _check_names(parameters: Mapping[str, Any], deployment: Wanted, place: str) -> None:
-    """An event fills the values in, so that the names alone can be checked."""
-    known = deployment.fields["parameter_openapi_schema"].get("properties", {})
-    for name in parameters:
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise ConfigurationError(
-                f"{place}.{name}: the flow of {deployment.name!r} has no such parameter",
-                remedy=f"{hint}known are: {', '.join(known) or 'none'}",
-            )
 
 
 def release() -> str:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from trawl.model.errors import ConfigurationError
-from trawl.orchestration.merging import ABSENT, Change, Found, Wanted
+from trawl.orchestration.setup.merging import ABSENT, Change, Found, Wanted
 
 from .kind import Conflict, Server
 

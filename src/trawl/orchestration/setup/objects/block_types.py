@@ -6,7 +6,7 @@ from typing import Any
 from prefect.blocks.core import Block
 
 from trawl.orchestration.blocks import block_class
-from trawl.orchestration.merging import Change, Found, Wanted
+from trawl.orchestration.setup.merging import Change, Found, Wanted
 
 from .kind import Server
 

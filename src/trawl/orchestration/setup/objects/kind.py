@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
 
-from trawl.orchestration.merging import Change, Found, Wanted
+from trawl.orchestration.setup.merging import Change, Found, Wanted
 
 __all__ = ["Conflict", "Kind", "Server"]
 

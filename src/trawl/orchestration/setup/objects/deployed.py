@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from trawl.orchestration.deployments import MANAGED
-from trawl.orchestration.merging import ABSENT, Change, Found, Wanted
-from trawl.orchestration.schedules import as_timing
+from trawl.orchestration.setup.deployments import MANAGED
+from trawl.orchestration.setup.merging import ABSENT, Change, Found, Wanted
+from trawl.orchestration.setup.schedules import as_timing
 
 from .kind import Server
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from trawl.orchestration.deployments import MANAGED
-from trawl.orchestration.merging import Change, Found, Wanted
+from trawl.orchestration.setup.deployments import MANAGED
+from trawl.orchestration.setup.merging import Change, Found, Wanted
 
 from .kind import Server
 

@@ -26,7 +26,7 @@ class Shelf:
 
     async def write(self, memory: Memory, since: Memory) -> Memory:
         """Store it, with what another set-up stored after `since` was read. The result is what is stored now."""
-        from .blocks import SetupState  # noqa: PLC0415  it brings blocks, which a mere reader does not need
+        from trawl.orchestration.blocks import SetupState  # noqa: PLC0415  it brings blocks, which a mere reader does not need
 
         document = await self._document()
         if document is None:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trawl.model.errors import Retriable
-from trawl.orchestration.merging import ABSENT, Change, Found, Wanted
+from trawl.orchestration.setup.merging import ABSENT, Change, Found, Wanted
 
 from .buckets import signs_in
 from .kind import Server

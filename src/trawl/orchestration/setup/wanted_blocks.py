@@ -6,9 +6,9 @@ from typing import Any
 
 from trawl.model.errors import ConfigurationError
 from trawl.model.names import config_block_name
+from trawl.orchestration.configured import fields_of_source
 from trawl.sources import YamlCrawler, get_crawler
 
-from .configured import fields_of_source
 from .merging import Wanted
 from .settings import Reference, Results, Settings
 

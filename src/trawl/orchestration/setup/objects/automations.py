@@ -5,8 +5,8 @@ from typing import Any
 
 from prefect.events import AutomationCore
 
-from trawl.orchestration.deployments import MANAGED
-from trawl.orchestration.merging import Change, Found, Wanted
+from trawl.orchestration.setup.deployments import MANAGED
+from trawl.orchestration.setup.merging import Change, Found, Wanted
 
 from .kind import Server
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from trawl.model.errors import ConfigurationError, Retriable, TrawlError
-from trawl.orchestration.merging import Change, Found, Wanted
+from trawl.orchestration.setup.merging import Change, Found, Wanted
 
 from .kind import Server
 

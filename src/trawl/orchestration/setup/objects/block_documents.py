@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from trawl.orchestration.blocks import block_class
-from trawl.orchestration.merging import ABSENT, Change, Found, Wanted
+from trawl.orchestration.setup.merging import ABSENT, Change, Found, Wanted
 
 from .kind import Server
 
