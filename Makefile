@@ -11,7 +11,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # -- development -------------------------------------------------------------
-.PHONY: setup demo test test-server lint lint-workflows chart format bench lock clean
+.PHONY: setup demo test test-server lint lint-workflows chart chart-readme format bench lock clean
 setup: $(VENV)/.ready ## Make .venv with everything, from the hash-locked requirements
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
@@ -52,6 +52,9 @@ chart: setup need-helm ## Check the chart with the Helm that is installed
 	helm lint --strict helm/trawl
 	helm lint --strict helm/trawl --values k8s/values-kind.yaml
 	$(BIN)/pytest tests/chart
+
+chart-readme: setup ## Write the chart's README from its schema and values
+	$(BIN)/python scripts/chart_readme.py
 
 format: setup ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix-only --quiet .
