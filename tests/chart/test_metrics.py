@@ -192,13 +192,18 @@ def test_an_alert_fires_when_it_should_and_not_before(chart, tmp_path, alert, va
     found = one(chart(ALL), "PrometheusRule", "")["spec"]
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(found))
     fired = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}}) or vector(0)'
-    held = any(rule["alert"] == alert and "for" in rule for group in found["groups"] for rule in group["rules"])
+    (rule,) = (rule for group in found["groups"] for rule in group["rules"] if rule["alert"] == alert)
+    held = {"1h": 60}.get(rule.get("for", "0m")) or int(rule.get("for", "0m").removesuffix("m"))
     test = {
         "interval": "1m",
         "input_series": [{"series": name, "values": value} for name, value in values.items()],
         "promql_expr_test": [
             {"expr": fired, "eval_time": f"{minutes}m", "exp_samples": [{"labels": "{}", "value": 1}]},
-            *([{"expr": fired, "eval_time": "1m", "exp_samples": [{"labels": "{}", "value": 0}]}] if held else []),
+            *(
+                [{"expr": fired, "eval_time": f"{held - 1}m", "exp_samples": [{"labels": "{}", "value": 0}]}]
+                if held
+                else []
+            ),
         ],
     }
     (tmp_path / "test.yaml").write_text(
