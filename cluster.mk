@@ -35,6 +35,7 @@ up: kind-cluster load ## Run all of it in kind: cluster, image, replica of PokeA
 	  'Trawl runs. Open the UI:     make ui' \
 	  'Crawl now:                   make run' \
 	  'Ask the data, after a run:   make query SQL="SELECT endpoint, count(*) FROM pokeapi.records GROUP BY 1"' \
+	  'Any other command on it:     make trawl CMD="changes pokeapi"' \
 	  'Remove everything:           make down'
 
 down: need-kind need-docker ## Remove the cluster, all that is in it, and the image
