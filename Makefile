@@ -12,7 +12,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # -- development -------------------------------------------------------------
-.PHONY: setup demo test test-server lint lint-workflows chart docs reference format bench screenshots lock clean
+.PHONY: setup demo test test-server lint lint-workflows chart chart-readme docs reference format bench screenshots lock clean
 setup: $(VENV)/.ready ## Make .venv with everything, from the hash-locked requirements
 
 $(VENV)/.ready: requirements/dev.txt pyproject.toml
@@ -53,6 +53,9 @@ chart: setup need-helm ## Check the chart with the Helm that is installed
 	helm lint --strict helm/trawl
 	helm lint --strict helm/trawl --values k8s/values-kind.yaml
 	$(BIN)/pytest tests/chart
+
+chart-readme: setup ## Write the chart's README from its schema and values
+	$(BIN)/python scripts/chart_readme.py
 
 docs: $(DOCS)/.ready ## Build the documentation in build/site; a broken link or anchor is an error
 	@# Not --quiet: it drops the warnings that --strict counts.

@@ -35,6 +35,7 @@ up: kind-cluster load ## Run all of it in kind: cluster, image, replica of PokeA
 	  'Trawl runs. Open the UI:     make ui' \
 	  'Crawl now:                   make run' \
 	  'Ask the data, after a run:   make query SQL="SELECT endpoint, count(*) FROM pokeapi.records GROUP BY 1"' \
+	  'Any other command on it:     make trawl CMD="changes pokeapi"' \
 	  'Remove everything:           make down'
 
 down: need-kind need-docker ## Remove the cluster, all that is in it, and the image
@@ -46,19 +47,24 @@ ui: need-kubectl ## Open the way to Prefect's UI at http://localhost:4200 (UI_PO
 	  "$(KUBECTL) -n $(NAMESPACE) get secret trawl-api -o jsonpath='{.data.auth-string}' | base64 -d"
 	@$(KUBECTL) -n $(NAMESPACE) port-forward svc/trawl-server $(UI_PORT):4200
 
-.PHONY: run query
+.PHONY: run query trawl
 run: need-kubectl ## Run refresh-pokeapi in the cluster and watch it
 	@$(KUBECTL) -n $(NAMESPACE) exec deploy/trawl-worker -- prefect deployment run refresh/refresh-pokeapi --watch
 
 SQL ?= SELECT * FROM pokeapi.records LIMIT 10
+CMD ?= status
 export SQL
-query: setup need-kubectl ## Ask the lake in the cluster from here: make query SQL="SELECT ..."
-	@$(KUBECTL) -n $(NAMESPACE) port-forward svc/trawl-minio $(S3_PORT):9000 >/dev/null & forward=$$!; \
+# A command with the lake in the cluster as its own: a way to MinIO, and the flows' keys, for as long as it runs.
+at_lake = $(KUBECTL) -n $(NAMESPACE) port-forward svc/trawl-minio $(S3_PORT):9000 >/dev/null & forward=$$!; \
 	trap 'kill $$forward' EXIT; \
 	secret() { $(KUBECTL) -n $(NAMESPACE) get secret trawl-s3 -o jsonpath="{.data.$$1}" | base64 -d; }; \
-	export AWS_ENDPOINT_URL=http://localhost:$(S3_PORT) AWS_ALLOW_HTTP=true AWS_REGION=us-east-1; \
-	export AWS_ACCESS_KEY_ID="$$(secret access-key)" AWS_SECRET_ACCESS_KEY="$$(secret secret-key)"; \
-	$(BIN)/trawl query "$$SQL" --lake s3://trawl-lake
+	export AWS_ENDPOINT_URL=http://localhost:$(S3_PORT) AWS_ALLOW_HTTP=true AWS_REGION=us-east-1 TRAWL_LAKE=s3://trawl-lake; \
+	export AWS_ACCESS_KEY_ID="$$(secret access-key)" AWS_SECRET_ACCESS_KEY="$$(secret secret-key)";
+query: setup need-kubectl ## Ask the lake in the cluster from here: make query SQL="SELECT ..."
+	@$(at_lake) $(BIN)/trawl query "$$SQL"
+
+trawl: setup need-kubectl ## Any command of Trawl's on the lake in the cluster: make trawl CMD="changes pokeapi"
+	@$(at_lake) $(BIN)/trawl $(CMD)
 
 image: need-docker ## Build the image
 	$(say) "image $(IMAGE)"

@@ -155,8 +155,9 @@ BESIDE = {  # what a number counts in
     "valkey": ("highAvailability=true",),
     "postgres.external": EXTERNAL,
     "valkey.external": EXTERNAL,
+    "metrics.rules": ("metrics.enabled=true", "metrics.rules.enabled=true"),
 }
-SMALLER = {"port": 65_432, "replicas": 87, "pods": 876, "runs": 12_345, "events": 12_345}
+SMALLER = {"port": 65_432, "replicas": 87, "pods": 876, "runs": 12_345, "overdueHours": 12_345, "events": 12_345}
 
 
 @pytest.mark.parametrize("path", [*NUMBERS, *MORE_NUMBERS], ids=".".join)

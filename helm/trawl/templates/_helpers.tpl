@@ -36,6 +36,12 @@ name: {{ include "trawl.name" . }}
 labels: {{- include "trawl.labels" . | nindent 2 }}
 {{- end }}
 
+{{/* With labels of the user's, by which others find an object: include "trawl.metadataWith" (list . "metrics" .labels) */}}
+{{- define "trawl.metadataWith" -}}
+{{- $own := include "trawl.metadata" (list (index . 0) (index . 1)) | fromYaml }}
+{{- set $own "labels" (merge (dict) $own.labels (index . 2)) | toYaml }}
+{{- end }}
+
 {{/* Names of what runs the pools: the default pool's workers are plainly `worker`. include "trawl.worker" (list . "pool") */}}
 {{- define "trawl.worker" -}}
 {{ eq (last .) (first .).Values.defaultWorkPool | ternary "worker" (printf "worker-%s" (last .)) }}

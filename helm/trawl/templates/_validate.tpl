@@ -50,6 +50,11 @@ What the schema cannot say. Each message names the value and what to write. Call
 {{- if and $v.server.external.url (or $v.ingress.enabled $v.httpRoute.enabled) }}
 {{- $wrong = append $wrong "server.external.url: the chart then has no server to which ingress or httpRoute could lead; switch them off" }}
 {{- end }}
+{{- range $part := list "serviceMonitor" "rules" "dashboard" }}
+{{- if and (get $v.metrics $part).enabled (not $v.metrics.enabled) }}
+{{- $wrong = append $wrong (printf "metrics.%s: there are no metrics to read; set metrics.enabled: true, or metrics.%s.enabled: false" $part $part) }}
+{{- end }}
+{{- end }}
 {{- with $wrong }}
 {{- fail (printf "\n\nThese values are wrong:\n  - %s\n" (join "\n  - " .)) }}
 {{- end }}

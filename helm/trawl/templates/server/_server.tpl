@@ -20,6 +20,9 @@ PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS: "30"
 PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED: events,flow_runs
 PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD: P{{ include "trawl.text" .Values.server.retention.runs }}D
 PREFECT_SERVER_EVENTS_RETENTION_PERIOD: P{{ include "trawl.text" .Values.server.retention.events }}D
+{{- if .Values.metrics.enabled }}
+PREFECT_SERVER_METRICS_ENABLED: "true"
+{{- end }}
 {{- if not .Values.highAvailability }}
 PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE: prefect.server.concurrency.lease_storage.filesystem
 {{- else }}
