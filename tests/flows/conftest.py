@@ -17,7 +17,7 @@ START_SECONDS = 120
 
 @pytest.fixture(scope="session")
 def prefect() -> Iterator[None]:
-    """A Prefect server of the tests' own: it takes its time to start, so there is one, and one worker asks it."""
+    """A Prefect server of the tests' own: it takes its time to start, so there are few: one for each xdist_group."""
     quiet = {PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED: False}  # no test waits for a schedule's runs, and they are many
     with temporary_settings(quiet), prefect_test_harness(server_startup_timeout=START_SECONDS):
         yield

@@ -20,7 +20,10 @@ from trawl.orchestration.objects import KINDS, Server
 from trawl.orchestration.settings import Settings
 from trawl.orchestration.setup import apply
 
-pytestmark = [pytest.mark.usefixtures("prefect"), pytest.mark.xdist_group("prefect")]
+pytestmark = [
+    pytest.mark.usefixtures("prefect"),
+    pytest.mark.xdist_group("set-up"),
+]  # its server is empty between tests
 
 
 HTTP = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))  # reads no certificates
