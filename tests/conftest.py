@@ -2,6 +2,8 @@
 
 import gc
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +17,23 @@ from trawl.replica import GeneratedCatalogue, ReplicaApp, running
 
 settings.register_profile("laws", derandomize=True, deadline=None, database=None, max_examples=60)
 settings.load_profile("laws")
+
+
+MEMORY = Path("/dev/shm")
+
+
+def _roomy(folder: Path) -> bool:
+    return (
+        os.access(folder, os.W_OK)
+        and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+        and shutil.disk_usage(folder).free > 2**32
+    )
+
+
+if "TMPDIR" not in os.environ and _roomy(
+    MEMORY
+):  # each commit waits for a disk several times, of a lake and of Prefect
+    os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
 
 
 @pytest.hookimpl(optionalhook=True)
