@@ -30,9 +30,8 @@ def _roomy(folder: Path) -> bool:
     )
 
 
-if "TMPDIR" not in os.environ and _roomy(
-    MEMORY
-):  # each commit waits for a disk several times, of a lake and of Prefect
+# Each commit waits for a disk several times, of a lake and of Prefect's database alike.
+if "TMPDIR" not in os.environ and _roomy(MEMORY):
     os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
 
 
