@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from trawl.lake.log.sql import connect
 from trawl.replica import GeneratedCatalogue, ReplicaApp, running
 
 settings.register_profile("laws", derandomize=True, deadline=None, database=None, max_examples=60)
@@ -50,6 +52,13 @@ def pytest_collection_finish() -> None:
 
 def pytest_unconfigure() -> None:
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def duckdb() -> Iterator[None]:
+    """The instance that the lake's own questions share stays from test to test."""
+    with closing(connect()):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,10 @@ The state is the latest row's standing, joined with the content of the latest ro
 was). Finding the two instants first and joining back costs a third of the memory of one wide aggregation.
 """
 
-import atexit
 import os
 import re
 import tempfile
 from datetime import datetime
-from functools import cache
-from threading import Lock
 
 import duckdb
 
@@ -44,37 +41,23 @@ JOIN {{rows}} c ON c.endpoint = l.endpoint AND c.key = l.key AND c.valid_from = 
 def connect(memory: str = _MEMORY) -> duckdb.DuckDBPyConnection:
     """DuckDB for a question of ours: what it registers, and makes as temporary, only this connection sees.
 
-    They share one instance: it takes 30 ms of CPU to make, as much as all else that a small question needs.
+    Those that are open at once share an instance: it takes 30 ms of CPU to make, as much as all else that a small
+    question needs. (A fork has none of its parent's threads: it shares nothing with it.)
     """
-    if memory != _MEMORY:
-        return open_own(memory)
-    with _making:
-        con = _shared(os.getpid()).cursor()
-    con.execute("SET enable_progress_bar = false")  # it would stand in the middle of what a program reads
-    return con
+    return open_own(memory, "" if memory != _MEMORY else f"trawl-{os.getpid()}")
 
 
-def open_own(memory: str = _MEMORY) -> duckdb.DuckDBPyConnection:
-    """An instance of its own, in memory, that spills to a temporary folder and reaches for nothing outside."""
-    con = duckdb.connect()
+def open_own(memory: str = _MEMORY, name: str = "") -> duckdb.DuckDBPyConnection:
+    """A private, in-memory DuckDB that spills to a temporary folder and reaches for nothing outside."""
+    con = duckdb.connect(f":memory:{name}")
     con.execute(f"SET memory_limit = '{memory}'")
     con.execute(f"SET temp_directory = {literal(f'{tempfile.gettempdir()}/trawl-duckdb')}")
     con.execute("SET preserve_insertion_order = false")
     con.execute("SET parquet_metadata_cache = true")  # the log is read several times over, and has many files
-    con.execute("SET GLOBAL TimeZone = 'UTC'")
-    con.execute("SET enable_progress_bar = false")
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")  # it would stand in the middle of what a program reads
     con.execute("SET autoinstall_known_extensions = false")
     return con
-
-
-_making = Lock()
-
-
-@cache
-def _shared(_process: int) -> duckdb.DuckDBPyConnection:
-    """A fork has none of its parent's threads: it makes its own."""
-    atexit.register(_shared.cache_clear)
-    return open_own()
 
 
 def register_log(con: duckdb.DuckDBPyConnection, name: str, snapshot: Snapshot | None) -> None:
