@@ -1,8 +1,12 @@
 """What tests share: worlds to crawl, and the data and servers that some of them need."""
 
+import gc
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +14,51 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from trawl.lake.log.sql import connect
 from trawl.replica import GeneratedCatalogue, ReplicaApp, running
 
 settings.register_profile("laws", derandomize=True, deadline=None, database=None, max_examples=60)
 settings.load_profile("laws")
+
+
+MEMORY = Path("/dev/shm")
+
+
+def _roomy(folder: Path) -> bool:
+    return (
+        os.access(folder, os.W_OK)
+        and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+        and shutil.disk_usage(folder).free > 2**32
+    )
+
+
+# Each commit waits for a disk several times, of a lake and of Prefect's database alike.
+if "TMPDIR" not in os.environ and _roomy(MEMORY):
+    os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: a test in three waits for a process, a server or the disk."""
+    cores = os.cpu_count() or 1
+    return cores + (cores + 1) // 2
+
+
+def pytest_collection_finish() -> None:
+    """All modules are loaded: looking for garbage in them takes a fifth of a second each time."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def duckdb() -> Iterator[None]:
+    """The instance that the lake's own questions share stays from test to test."""
+    with closing(connect()):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
 from trawl.replica import FolderCatalogue, ReplicaApp, running
@@ -17,8 +17,9 @@ START_SECONDS = 120
 
 @pytest.fixture(scope="session")
 def prefect() -> Iterator[None]:
-    """A Prefect server of the tests' own: it takes its time to start, so there is one, and one worker asks it."""
-    with prefect_test_harness(server_startup_timeout=START_SECONDS):
+    """A Prefect server of the tests' own: it takes its time to start, so there are few: one for each xdist_group."""
+    quiet = {PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED: False}  # no test waits for a schedule's runs, and they are many
+    with temporary_settings(quiet), prefect_test_harness(server_startup_timeout=START_SECONDS):
         yield
     _collect()
 

@@ -20,13 +20,19 @@ from trawl.orchestration.setup import apply
 from trawl.orchestration.setup.objects import KINDS, Server
 from trawl.orchestration.setup.settings import Settings
 
-pytestmark = [pytest.mark.usefixtures("prefect"), pytest.mark.xdist_group("prefect")]
+pytestmark = [
+    pytest.mark.usefixtures("prefect"),
+    pytest.mark.xdist_group("set-up"),
+]  # its server is empty between tests
+
+
+HTTP = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))  # reads no certificates
 
 
 def call(verb: Any, path: str, body: Any = None) -> Any:
     """As Prefect's own client does: a server on SQLite answers 503 while another one writes, and is asked again."""
     for _ in range(40):
-        answer = httpx.request(verb, f"{PREFECT_API_URL.value()}{path}", json=body, timeout=30)
+        answer = HTTP.request(verb, f"{PREFECT_API_URL.value()}{path}", json=body)
         if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
             break
         time.sleep(0.25)

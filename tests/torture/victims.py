@@ -5,8 +5,12 @@ Everything is seen from outside: what was asked of the API, and what lies in the
 
 import asyncio
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,6 +29,53 @@ from trawl.replica import running
 
 TRAWL = [sys.executable, "-c", "from trawl.cli import main; main()"]
 PATIENCE = 60  # seconds after which a process that should have come to a point is taken to hang
+
+
+def popen(arguments: list[str], **more: Any) -> subprocess.Popen[str]:
+    """The real command, as anybody starts it."""
+    command = [*TRAWL, *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **more)
+
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload([__name__, "trawl.cli.run", "trawl.cli.maintain"])
+_one_at_a_time = threading.Lock()  # who looks for one process looks for all: of two, one would miss how it ended
+
+
+class Forked:
+    """The command in a process of its own that has all its modules already: to load them takes longer than to crawl."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.stderr = tempfile.NamedTemporaryFile()  # noqa: SIM115  closed with the process
+        self._process = _forks.Process(target=_command, args=(arguments, self.stderr.name))
+        with _one_at_a_time:
+            self._process.start()
+
+    def poll(self) -> int | None:
+        with _one_at_a_time:
+            return self._process.exitcode
+
+    @property
+    def returncode(self) -> int | None:
+        return self.poll()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def communicate(self) -> tuple[str, str]:
+        while self.poll() is None:
+            time.sleep(0.002)
+        with self.stderr:
+            return "", self.stderr.read().decode()
+
+
+def _command(arguments: list[str], said: str) -> None:
+    from trawl.cli import main
+
+    for stream in (1, 2):
+        os.dup2(os.open(said, os.O_WRONLY | os.O_APPEND), stream)
+    sys.argv = ["trawl", *arguments]
+    main()
 
 
 class Gate:
@@ -61,16 +112,16 @@ class Place:
     source: SourceConfig
     flags: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
-    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    start: Callable[..., Any] = popen
+    started: list[Any] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
         return self.lake / self.source.name
 
     def process(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
-        """The real command, as a process of its own."""
-        command = [*TRAWL, *arguments, "--lake", str(self.lake)]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **more)
+        """The command, as a process of its own."""
+        process = self.start([*arguments, "--lake", str(self.lake)], **more)
         self.started.append(process)
         return process
 

@@ -3,10 +3,13 @@
 import zlib
 from contextvars import ContextVar
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError
 from multidict import CIMultiDict, MultiMapping
 
 from trawl.model.errors import BodyTooLarge, BrokenBody, Retriable
@@ -50,11 +53,21 @@ class Disconnected(aiohttp.ClientPayloadError):
         self.reused = reused
 
 
+class _Answers(ResponseHandler):
+    """Ends a body as soon as it is no HTTP any longer: aiohttp would wait for the rest until all time is up."""
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        super().set_exception(exc, *cause)
+        if isinstance(exc, HttpProcessingError) and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError(exc.message))
+
+
 class Connector(aiohttp.TCPConnector):
     """Knows of each request whether its connection carried another one before."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._factory = partial(_Answers, loop=self._loop)  # type: ignore[assignment]
         self._seen: WeakSet[Any] = WeakSet()
 
     async def connect(self, *arguments: Any, **options: Any) -> Any:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -148,12 +149,86 @@ async def test_a_broken_answer_is_retried(broken: bytes) -> None:
         assert (len(server.asked), client.traffic.retries) == (3, 1)
 
 
-async def test_an_answer_that_stops_half_way_is_given_up() -> None:
-    head = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{"
-    async with asking(head, requests={"timeout": "0.05s", "attempts": 1}) as (client, server):
-        server.keeps = True
-        with pytest.raises(Retriable):
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+SIZED = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n"
+
+
+@asynccontextmanager
+async def saying(*parts: bytes, pause: float = 0.01, **limits: Any):
+    """A client of a server that answers in parts, and then says nothing more and keeps the connection."""
+
+    ended = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+                await asyncio.sleep(pause)
+            await reader.read()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        ended.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        async with client_of(url, requests={"attempts": 1} | limits) as client:
+            yield client
+        await ended.wait()
+
+
+STALLED = {
+    "in the head": [SIZED[:20]],
+    "before the body": [SIZED],
+    "in the body": [SIZED, b"{"],
+    "in a body without an end": [b"HTTP/1.1 200 OK\r\n\r\n", b"{"],
+    "before the first chunk": [CHUNKED],
+    "in the size of a chunk": [CHUNKED, b"5"],
+    "in a chunk": [CHUNKED, b"5\r\nab"],
+    "between two chunks": [CHUNKED, b"5\r\nabcde\r\n"],
+    "after the last chunk": [CHUNKED, b"5\r\nabcde\r\n0\r\n"],
+    "in a packed body": [SIZED.replace(b"\r\n\r\n", b"\r\ncontent-encoding: gzip\r\n\r\n"), gzip.compress(b"{}")[:12]],
+}
+
+
+@pytest.mark.parametrize("parts", STALLED.values(), ids=STALLED)
+async def test_an_answer_that_stalls_is_given_up_after_the_timeout_of_a_read(parts: list[bytes]) -> None:
+    async with saying(*parts, timeout="0.1s") as client:
+        with pytest.raises((Retriable, Unreachable), match="Timeout on reading"):
             await client.get("x")
+
+
+TORN = {
+    "no size": [b"zz\r\n"],
+    "no size after a good chunk": [b"5\r\nabcde\r\n", b"zz\r\n"],
+    "more than its size": [b"5\r\nabcde", b"fgh\r\n0\r\n\r\n"],
+}
+
+
+@pytest.mark.parametrize("parts", TORN.values(), ids=TORN)
+async def test_a_body_whose_chunks_turn_bad_after_the_head_is_given_up_at_once(parts: list[bytes]) -> None:
+    async with asyncio.timeout(30), saying(CHUNKED, *parts, timeout="10m") as client:
+        with pytest.raises(Retriable, match="the body cannot be read to its end"):
+            await client.get("x")
+
+
+DRIPPING = [
+    [SIZED[:17], b"x: ", *[b"y"] * 500],
+    [SIZED, *[b"x"] * 99],
+    [CHUNKED, *[b"1\r\nx\r\n"] * 500],
+    [b"HTTP/1.1 103 Early Hints\r\n\r\n"] * 500,
+]
+
+
+async def test_an_answer_that_goes_on_and_on_is_given_up_after_ten_times_the_timeout() -> None:
+    async def ask(parts: list[bytes]) -> None:
+        async with saying(*parts, pause=0.03, timeout="0.2s") as client:
+            with pytest.raises((Retriable, Unreachable), match="no complete answer in 2 s"):
+                await client.get("x")
+
+    await asyncio.gather(*map(ask, DRIPPING))
 
 
 async def test_retry_after_is_waited_for_by_everybody() -> None:

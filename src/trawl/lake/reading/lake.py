@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from trawl.lake.log.sql import connect
+from trawl.lake.log.sql import open_own
 from trawl.lake.source import SourceLake
 from trawl.lake.store import FAULTS, Store, explain, faults
 from trawl.model.errors import ConfigurationError
@@ -57,7 +57,7 @@ class Lake:
         if as_of is not None and as_of.tzinfo is None:
             raise ConfigurationError(f"as_of {as_of} has no time zone", remedy="add one, for example +00:00 or Z")
         with ExitStack() as opened:
-            con = opened.enter_context(connect("75%"))
+            con = opened.enter_context(open_own("75%"))
             words = sql.lower()
             names = self.sources()
             with faults(self.url):
