@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 from rendering import CHART, HELM_VERSIONS, one, setup_config
-from trawl.orchestration.deployments import deployments_of
 
 from trawl.cli.app import app
 from trawl.orchestration.setup import Settings
+from trawl.orchestration.setup.deployments import deployments_of
 
 SCENARIOS = {file.name.removesuffix("-values.yaml"): (str(file),) for file in sorted((CHART / "ci").glob("*.yaml"))}
 SCENARIOS |= {
