@@ -1,0 +1,193 @@
+"""No upgrade of Prefect's database without a dump from before it, on a real Postgres with Prefect's own migrations."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.server.processes import free_port
+from trawl.orchestration.before_upgrade import heads
+from trawl.orchestration.migrate import _scripts
+
+PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+pytestmark = [
+    pytest.mark.skipif(PROGRAMS is None, reason="Postgres is not installed"),
+    pytest.mark.xdist_group("postgres"),
+]
+PASSWORD = "a-password"
+
+
+@dataclass
+class Postgres:
+    folder: Path
+    port: int
+
+    def __call__(self, program: str, *words: str, database: str = "prefect") -> str:
+        env = {
+            **os.environ,
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": "prefect",
+            "PGPASSWORD": PASSWORD,
+        }
+        assert PROGRAMS is not None
+        command = [str(PROGRAMS / program), *words]
+        done = subprocess.run(command, env=env | {"PGDATABASE": database}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def ask(self, sql: str, database: str = "prefect") -> str:
+        return self("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--command", sql, database=database)
+
+    def trawl(self, module: str, *words: str, code: int = 0, database: str = "prefect") -> str:
+        names = {"HOST": "127.0.0.1", "PORT": str(self.port), "USER": "prefect", "PASSWORD": PASSWORD, "NAME": database}
+        env = {**os.environ, "PREFECT_HOME": str(self.folder / "home"), "AWS_REGION": "us-east-1"}
+        env |= {f"PREFECT_SERVER_DATABASE_{name}": value for name, value in names.items()}
+        env["PREFECT_SERVER_DATABASE_DRIVER"] = "postgresql+asyncpg"
+        command = [sys.executable, "-m", module, *words]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stderr
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server of its own. Postgres does not run as root."""
+    folder = tmp_path_factory.mktemp("postgres")
+    found = Postgres(folder, free_port())
+    owner: list[str] = []
+    if os.geteuid() == 0:
+        owner = [shutil.which("setpriv") or "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        for place in (folder, *list(folder.parents)[:-2]):
+            place.chmod(place.stat().st_mode | 0o011)
+        shutil.chown(folder, "nobody", "nogroup")
+    assert PROGRAMS is not None
+    (folder / "password").write_text(PASSWORD)
+    (folder / "password").chmod(0o644)
+    options = f"-p {found.port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    data = str(folder / "data")
+    make = ["initdb", "--auth=scram-sha-256", "--username=prefect", f"--pwfile={folder}/password", "-D", data]
+    start = ["pg_ctl", "--wait", "-D", data, "-l", f"{folder}/log", "-o", options, "start"]
+    for program, *words in (make, start):
+        subprocess.run([*owner, str(PROGRAMS / program), *words], check=True, capture_output=True, cwd=folder)
+    try:
+        found("createdb", "prefect", database="postgres")
+        yield found
+    finally:
+        subprocess.run(
+            [*owner, str(PROGRAMS / "pg_ctl"), "-D", data, "-m", "immediate", "stop"], check=True, cwd=folder
+        )
+
+
+@pytest.fixture(scope="module")
+def older(server: Postgres) -> str:
+    """The database as a Prefect some migrations ago left it, with a row of somebody's."""
+    script = _scripts()
+    head = script.get_revision(script.get_current_head() or "")
+    assert isinstance(head.down_revision, str)
+    asked = (
+        f"from prefect.server.database.alembic_commands import alembic_upgrade; alembic_upgrade('{head.down_revision}')"
+    )
+    names = {"HOST": "127.0.0.1", "PORT": str(server.port), "USER": "prefect", "PASSWORD": PASSWORD, "NAME": "prefect"}
+    env = {**os.environ, "PREFECT_SERVER_DATABASE_DRIVER": "postgresql+asyncpg"}
+    env |= {f"PREFECT_SERVER_DATABASE_{name}": value for name, value in names.items()}
+    done = subprocess.run([sys.executable, "-c", asked], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    server.ask("INSERT INTO flow (name) VALUES ('mine')")
+    return head.down_revision
+
+
+REVISION = "SELECT version_num FROM alembic_version"
+
+
+def test_the_quick_look_and_alembic_name_the_same_head():
+    assert heads() == {_scripts().get_current_head()}
+
+
+def test_an_empty_database_is_not_dumped(server, tmp_path):
+    server("createdb", "empty", database="postgres")
+    note = tmp_path / "note"
+    note.touch()
+    server.trawl("trawl.orchestration.before_upgrade", "--note", str(note), database="empty")
+    assert not note.exists()
+
+
+def test_an_upgrade_without_its_dump_is_refused_and_changes_nothing(server, older, tmp_path):
+    missing, to = tmp_path / "missing.dump", tmp_path / "kept"
+    said = server.trawl("trawl.orchestration.migrate", f"--dump={missing}", f"--to={to}", code=1)
+    assert "the database was not dumped, so it is not upgraded" in said
+    assert "backup.beforeUpgrade: false" in said
+    there = tmp_path / "before-upgrade.dump"
+    there.write_bytes(b"a dump")
+    to.write_text("a file where a folder is needed")
+    said = server.trawl("trawl.orchestration.migrate", f"--dump={there}", f"--to={to}", code=1)
+    assert "cannot be kept" in said
+    assert "backup.beforeUpgrade: false" in said
+    assert there.exists()
+    assert server.ask(REVISION) == older
+
+
+def test_an_upgrade_keeps_a_dump_that_brings_the_old_database_back(server, older, tmp_path):
+    note, dump, to = tmp_path / "note", tmp_path / "before-upgrade.dump", tmp_path / "kept"
+    server.trawl("trawl.orchestration.before_upgrade", "--note", str(note))
+    assert note.exists()
+    before = server("pg_dump", "--schema-only"), server.ask("SELECT name FROM flow")
+    server("pg_dump", "--format=custom", f"--file={dump}")
+    said = server.trawl("trawl.orchestration.migrate", f"--dump={dump}", f"--to={to}")
+    [head] = heads()
+    [kept] = (to / "before-upgrade").iterdir()
+    assert kept.name.startswith(f"{older}-{head}-")
+    assert f"kept a dump from before the upgrade: {to}/before-upgrade/{kept.name}" in said
+    assert not dump.exists()
+    assert server.ask(REVISION) == head
+
+    # As `make restore DUMP=...` does it: all or nothing, over what a newer Prefect has made.
+    sql = tmp_path / "restore.sql"
+    server("pg_restore", "--no-owner", "--no-privileges", f"--file={sql}", str(kept))
+    again = "DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+    server(
+        "psql",
+        "--no-psqlrc",
+        "--quiet",
+        "--single-transaction",
+        "--set=ON_ERROR_STOP=1",
+        f"--command={again}",
+        f"--file={sql}",
+    )
+    assert server.ask(REVISION) == older
+    assert (plain(server("pg_dump", "--schema-only")), server.ask("SELECT name FROM flow")) == (
+        plain(before[0]),
+        before[1],
+    )
+
+
+def plain(schema: str) -> list[str]:
+    """A schema without what is new in every dump."""
+    return [line for line in schema.splitlines() if not line.startswith(("\\restrict", "\\unrestrict", "--"))]
+
+
+def test_what_is_up_to_date_is_neither_dumped_nor_changed(server, older, tmp_path):
+    server.trawl("trawl.orchestration.migrate")
+    note, to = tmp_path / "note", tmp_path / "kept"
+    server.trawl("trawl.orchestration.before_upgrade", "--note", str(note))
+    said = server.trawl("trawl.orchestration.migrate", f"--dump={tmp_path}/none", f"--to={to}")
+    assert not note.exists()
+    assert "nothing to migrate" in said
+    assert not to.exists()
+
+
+def test_a_database_of_a_newer_prefect_is_refused_with_the_way_out(server, older):
+    was = server.ask(REVISION)
+    server.ask("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    try:
+        said = server.trawl("trawl.orchestration.migrate", code=2)
+    finally:
+        server.ask(f"UPDATE alembic_version SET version_num = '{was}'")
+    assert "'Roll back across a Prefect version'" in said
+    section = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
+    assert "## Roll back across a Prefect version" in section
