@@ -42,8 +42,8 @@ def restore(cluster: Cluster, at: str, dump: str) -> None:
     with cluster.stopped("worker"):
         with cluster.stopped("server", "services"):
             cluster.run(job)
-        if not dump:  # (after a dump alone, the image that runs may not be the one for its database)
-            cluster.ready("deployment", cluster.deployments("server", "services"))
+        cluster.ready("deployment", cluster.deployments("server", "services"))
+        if not dump:
             cluster.set_up_again()  # what the backup says of keys and addresses is the old installation's
     say(f"restored{f': {dump}' if dump else ''}")
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,27 +45,32 @@ class Postgres:
     def ask(self, sql: str, database: str = "prefect") -> str:
         return self("psql", "--no-psqlrc", "--tuples-only", "--no-align", "--command", sql, database=database)
 
-    def trawl(self, module: str, *words: str, code: int = 0, database: str = "prefect") -> str:
+    def env(self, database: str) -> dict[str, str]:
+        """What Prefect's server finds it by."""
         names = {"HOST": "127.0.0.1", "PORT": str(self.port), "USER": "prefect", "PASSWORD": PASSWORD, "NAME": database}
         env = {**os.environ, "PREFECT_HOME": str(self.folder / "home"), "AWS_REGION": "us-east-1"}
         env |= {f"PREFECT_SERVER_DATABASE_{name}": value for name, value in names.items()}
-        env["PREFECT_SERVER_DATABASE_DRIVER"] = "postgresql+asyncpg"
+        return env | {"PREFECT_SERVER_DATABASE_DRIVER": "postgresql+asyncpg"}
+
+    def trawl(self, module: str, *words: str, code: int = 0, database: str = "prefect") -> str:
         command = [sys.executable, "-m", module, *words]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=self.env(database), capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stderr
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A server of its own. Postgres does not run as root."""
-    folder = tmp_path_factory.mktemp("postgres")
+def server() -> Iterator[Postgres]:
+    """A server of its own. Postgres does not run as root, and pytest's folders are closed to all others."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from serving(Path(folder))
+
+
+def serving(folder: Path) -> Iterator[Postgres]:
     found = Postgres(folder, free_port())
     owner: list[str] = []
     if os.geteuid() == 0:
         owner = [shutil.which("setpriv") or "setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        for place in (folder, *list(folder.parents)[:-2]):
-            place.chmod(place.stat().st_mode | 0o011)
         shutil.chown(folder, "nobody", "nogroup")
     assert PROGRAMS is not None
     (folder / "password").write_text(PASSWORD)
@@ -90,13 +96,18 @@ def older(server: Postgres) -> str:
     script = _scripts()
     head = script.get_revision(script.get_current_head() or "")
     assert isinstance(head.down_revision, str)
-    asked = (
-        f"from prefect.server.database.alembic_commands import alembic_upgrade; alembic_upgrade('{head.down_revision}')"
-    )
-    names = {"HOST": "127.0.0.1", "PORT": str(server.port), "USER": "prefect", "PASSWORD": PASSWORD, "NAME": "prefect"}
-    env = {**os.environ, "PREFECT_SERVER_DATABASE_DRIVER": "postgresql+asyncpg"}
-    env |= {f"PREFECT_SERVER_DATABASE_{name}": value for name, value in names.items()}
-    done = subprocess.run([sys.executable, "-c", asked], env=env, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "prefect",
+        "server",
+        "database",
+        "upgrade",
+        "--yes",
+        "--revision",
+        head.down_revision,
+    ]
+    done = subprocess.run(command, env=server.env("prefect"), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     server.ask("INSERT INTO flow (name) VALUES ('mine')")
     return head.down_revision
