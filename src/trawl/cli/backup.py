@@ -11,6 +11,7 @@ from trawl.model.errors import ConfigurationError
 
 from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json
 from .progress import Bar
+from .text import verbatim
 
 ELSEWHERE = "TRAWL_BACKUP_"
 """Stands before AWS_ENDPOINT_URL and the like where the backup's store is not the lake's."""
@@ -69,7 +70,7 @@ def backup(
         f"({made.size / 1e6:,.1f} MB), of which {done.copied:,} were new ({done.copied_bytes / 1e6:,.1f} MB)"
     )
     for name, size in made.added.items():
-        out.print(f"  with {name} ({size / 1e6:,.1f} MB)", markup=False)
+        out.print(f"  with {verbatim(name)} ({size / 1e6:,.1f} MB)")
     for name in done.removed:
         out.print(f"  removed: {name}")
 

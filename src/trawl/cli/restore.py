@@ -13,6 +13,7 @@ from trawl.model.errors import ConfigurationError
 from .backup import ELSEWHERE
 from .common import Flag, JsonOption, LakeOption, open_lake, out, print_json, table
 from .progress import Bar
+from .text import verbatim
 
 
 def restore(
@@ -55,7 +56,7 @@ def restore(
     if only is not None:
         if files_to is None:
             raise ConfigurationError("--only-file needs --files-to", remedy="name the folder that it is put into")
-        out.print(str(fetch(store, only, files_to)), markup=False)
+        out.print(verbatim(str(fetch(store, only, files_to))))
         return
     with Bar("restore") if not json_output else nullcontext() as bar:
         done = restore_lake(store, open_lake(lake), at, files_to=files_to, progress=bar)
@@ -80,4 +81,4 @@ def _list(backups: Backups, *, json_output: bool) -> None:
     ]
     out.print(table(["backup", "sources", "objects", "MB", "with"], rows))
     for path, size in sorted(dumps.items()):
-        out.print(f"{path} ({size / 1e6:,.1f} MB)", markup=False)
+        out.print(f"{verbatim(path)} ({size / 1e6:,.1f} MB)")

@@ -25,11 +25,9 @@ from alembic.util.exc import CommandError
 from prefect.server.database.alembic_commands import alembic_config
 from prefect.settings import get_current_settings
 
-from trawl.lake import Store
 from trawl.model.errors import ConfigurationError, Retriable, TrawlError
 
 from .before_upgrade import WITHOUT, connected, dump_name, revision_of
-from .objects.buckets import make_sure_of
 
 __all__ = ["main"]
 
@@ -76,6 +74,10 @@ async def migrate(keep: Keep | None = None) -> None:
 
 def _keep(keep: Keep, name: str) -> None:
     """Put the dump where it outlives this pod."""
+    from trawl.lake import Store  # noqa: PLC0415  seconds of imports, for an upgrade alone
+
+    from .objects.buckets import make_sure_of  # noqa: PLC0415
+
     if not keep.dump.is_file():
         raise Retriable(
             "the database was not dumped, so it is not upgraded",

@@ -114,7 +114,7 @@ class _Copying:
         self._contents = backups.contents()
         self._known = known(last, self._contents)
         self.found: dict[str, Kept] = {}
-        self.copied = self.copied_bytes = 0
+        self.copied = self.copied_bytes = self._planned = 0
 
     def source(self, source: SourceLake, progress: Progress | None) -> int | None:
         """Copy a source as it is now. The version of its log, or None where it has none."""
@@ -135,8 +135,9 @@ class _Copying:
     def _copies(self, wanted: Sequence[Item], needed: set[str], progress: Progress | None) -> dict[str, Kept]:
         old = {item["path"]: kept for item in wanted if (kept := self._known.get(_identity(item))) is not None}
         new = [item["path"] for item in wanted if item["path"] not in old]
+        self._planned += len(new)
         if progress is not None:
-            progress.begin(len(new))
+            progress.begin(self._planned)
         with ThreadPoolExecutor(_THREADS) as pool:
             for path, kept in zip(new, pool.map(self._copy, new), strict=True):
                 if kept is not None:
