@@ -70,10 +70,10 @@ A database that is to be upgraded is dumped first, by Postgres' own image, and t
   command:
     - sh
     - -c
-    - |
-      [ -e /tmp/dump-wanted ] || exit 0
-      pg_dump --format=custom --no-password --file=/tmp/before-upgrade.dump && exit
-      echo "trawl: the database cannot be dumped, so it is not upgraded. backup.beforeUpgrade: false upgrades it without a dump" >&2
+    - >-
+      [ -e /tmp/dump-wanted ] || exit 0;
+      pg_dump --format=custom --no-password --file=/tmp/before-upgrade.dump && exit;
+      echo "trawl: the database cannot be dumped, so it is not upgraded; backup.beforeUpgrade: false upgrades without a dump" >&2;
       exit 1
   {{- include "trawl.postgresContainer" . | nindent 2 }}
 {{- $env = merge $env (include "trawl.backupEnv" . | fromYaml) }}
