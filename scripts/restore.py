@@ -45,6 +45,7 @@ def restore(cluster: Cluster, at: str, dump: str) -> None:
         cluster.ready("deployment", cluster.deployments("server", "services"))
         if not dump:
             cluster.set_up_again()  # what the backup says of keys and addresses is the old installation's
+    cluster.ready("deployment", cluster.deployments("worker"))
     say(f"restored{f': {dump}' if dump else ''}")
 
 
