@@ -20,7 +20,7 @@ chart_args = --namespace $(NAMESPACE) --values k8s/values-kind.yaml \
   $(if $(filter-out $(REPLICA_URL),$(POKEAPI_URL)),--set-string sources.pokeapi.rate=) $(HELM_ARGS)
 say = @printf '\033[1m==> %s\033[0m\n'
 
-.PHONY: up down ui image load e2e report kind-cluster need-%
+.PHONY: up down ui image load e2e e2e-all report kind-cluster need-%
 up: kind-cluster load ## Run all of it in kind: cluster, image, replica of PokeAPI, chart
 	$(say) "replica of PokeAPI"
 	@$(KUBECTL) apply -f k8s/namespace.yaml
@@ -86,9 +86,12 @@ load: image kind-cluster ## Load the image, and those of the chart that Docker h
 kind-cluster: need-docker need-kind need-helm need-kubectl
 	$(say) "cluster $(CLUSTER)"
 	@kind get clusters 2>/dev/null | grep -qx $(CLUSTER) || \
-	  kind create cluster --config k8s/kind.yaml --wait 120s $(if $(KIND_NODE_IMAGE),--image $(KIND_NODE_IMAGE))
+	  kind create cluster --name $(CLUSTER) --config k8s/kind.yaml --wait 120s $(if $(KIND_NODE_IMAGE),--image $(KIND_NODE_IMAGE))
 
 e2e: setup need-kubectl ## Test the installation that `make up` made
+	$(BIN)/pytest tests/e2e -m "not long"
+
+e2e-all: setup need-kubectl ## The same with the long ones: backups, high availability, stores elsewhere, repeated kills
 	$(BIN)/pytest tests/e2e
 
 report: need-kind need-kubectl ## Gather what the cluster says about itself in build/report

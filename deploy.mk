@@ -20,6 +20,21 @@ deploy: need-helm $(if $(DRY_RUN),,need-kubectl) ## Install or upgrade in your c
 rollback: need-helm need-kubectl ## Go back to a revision of it: make rollback TO=3; without TO they are listed
 	@$(deploy_env) scripts/deploy rollback
 
+# -- what it keeps, and with which passwords ----------------------------------
+cluster_env = RELEASE='$(RELEASE)' NAMESPACE='$(NAMESPACE)' KUBE_CONTEXT='$(KUBE_CONTEXT)' FORCE='$(FORCE)'
+.PHONY: backup backups restore rotate
+backup: need-kubectl ## Back up Prefect's database and the lake now
+	@$(cluster_env) $(PYTHON) scripts/restore.py backup
+
+backups: need-kubectl ## List the backups, and the dumps from before upgrades
+	@$(cluster_env) $(PYTHON) scripts/restore.py list
+
+restore: need-kubectl ## Restore the newest backup into a new installation (AT=...), or a dump into its database (DUMP=... FORCE=1)
+	@$(cluster_env) AT='$(AT)' DUMP='$(DUMP)' $(PYTHON) scripts/restore.py restore
+
+rotate: need-kubectl ## Give a new password: make rotate SECRET=api|postgres|minio|s3|valkey
+	@$(cluster_env) SECRET='$(SECRET)' $(PYTHON) scripts/rotate.py
+
 image-all: need-docker ## Build the image for all PLATFORMS, and keep none
 	docker buildx build --platform $(PLATFORMS) --build-arg REVISION=$(REVISION) --output type=cacheonly .
 

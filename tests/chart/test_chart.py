@@ -246,7 +246,7 @@ def test_an_image_of_ones_own(chart):
     wanted = f"r.example/t:{version}@{digest}"
     for name, template in pods(rendered):
         for container in template["spec"]["containers"]:
-            if container["name"] not in {"postgres", "minio", "valkey", "prefect-job"}:
+            if container["name"] not in {"postgres", "minio", "valkey", "dump", "database", "prefect-job"}:
                 assert container["image"] == wanted, name
     assert job_template(rendered)["variables"]["properties"]["image"]["default"] == wanted
 
@@ -268,6 +268,11 @@ def test_an_image_of_ones_own(chart):
         ('workPools={"trawl":{"type":"docker"}}', "/workPools/trawl/type"),
         ('defaultWorkPool="trawl2"', 'there is no pool "trawl2" in workPools'),
         ('sources={"pokeapi":{"workPool":"big"}}', "sources.pokeapi.workPool"),
+        ('backup={"external":{"endpoint":"https://s3.example"}}', "backup.existingSecret"),
+        ('backup={"existingSecret":"mine"}', "backup.external.endpoint"),
+        ('backup={"bucket":"trawl-lake"}', "a bucket of their own"),
+        ('backup={"schedule":"61 * * * *"}', "/backup/schedule"),
+        ('backup={"keep":0}', "/backup/keep"),
         ('ingress={"enabled":true}', "ingress.host"),
         ('httpRoute={"enabled":true}', "httpRoute.parentRefs"),
         ('bootstrap={"config":{"sourcs":{}}}', "invalid propertyName 'sourcs'"),

@@ -31,8 +31,8 @@ def get(kind: str, *arguments: str, namespace: str = NAMESPACE) -> list[Json]:
     return json.loads(kubectl("get", kind, "-o", "json", *arguments, namespace=namespace))["items"]
 
 
-def secret(name: str) -> dict[str, str]:
-    data = json.loads(kubectl("get", "secret", name, "-o", "json"))["data"]
+def secret(name: str, namespace: str = NAMESPACE) -> dict[str, str]:
+    data = json.loads(kubectl("get", "secret", name, "-o", "json", namespace=namespace))["data"]
     return {key: base64.b64decode(value).decode() for key, value in data.items()}
 
 

@@ -24,6 +24,7 @@ metadata service's, at its own port.
   "valkey" (ternary (toString (int $v.valkey.external.port)) "" (ne $v.valkey.external.host ""))
   "minio" (include "trawl.portOf" (ternary "https://aws" $v.s3.external.endpoint (eq $v.s3.external.endpoint "aws")))
   "server" (include "trawl.portOf" $v.server.external.url)
+  "backup" (include "trawl.portOf" (ternary "https://aws" $v.backup.external.endpoint (eq $v.backup.external.endpoint "aws")))
 }}
 {{- $ports := dict "postgres" 5432 "valkey" 6379 "minio" 9000 "server" 4200 }}
 {{- if eq $to "internet" }}

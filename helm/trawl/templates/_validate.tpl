@@ -41,6 +41,17 @@ What the schema cannot say. Each message names the value and what to write. Call
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if and $v.backup.external.endpoint (not $v.backup.existingSecret) }}
+{{- $wrong = append $wrong "backup.external: nobody but you knows its keys; put them into a Secret (access-key, secret-key), and name that in backup.existingSecret" }}
+{{- end }}
+{{- if and $v.backup.existingSecret (include "trawl.runs.minio" .) (not $v.backup.external.endpoint) }}
+{{- $wrong = append $wrong "backup.existingSecret: the chart's own MinIO is written to by its root user; give backup.external.endpoint too, or no Secret" }}
+{{- end }}
+{{- if has $v.backup.bucket (list $v.s3.lakeBucket $v.s3.resultsBucket) }}
+{{- if not $v.backup.external.endpoint }}
+{{- $wrong = append $wrong (printf "backup.bucket: %q is where the lake or results are already; give backups a bucket of their own" $v.backup.bucket) }}
+{{- end }}
+{{- end }}
 {{- if and $v.ingress.enabled (not $v.ingress.host) }}
 {{- $wrong = append $wrong "ingress.host: an Ingress without a host would take everybody's requests; write trawl.example.com" }}
 {{- end }}

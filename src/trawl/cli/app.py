@@ -38,6 +38,8 @@ _commands = {
     "export": "trawl.cli.export:export",
     "status": "trawl.cli.status:status",
     "maintain": "trawl.cli.maintain:maintain",
+    "backup": "trawl.cli.backup:backup",
+    "restore": "trawl.cli.restore:restore",
     "quarantine": "trawl.cli.quarantine:quarantine",
     "forget": "trawl.cli.forget:forget",
     "rekey": "trawl.cli.rekey:rekey",
@@ -51,7 +53,15 @@ _commands = {
 _groups = {
     Group("Crawl", sort_key=0): ("run", "plan", "try"),
     Group("Query", sort_key=1): ("query", "changes", "history", "export"),
-    Group("Maintain the lake", sort_key=2): ("status", "maintain", "quarantine", "forget", "rekey"),
+    Group("Maintain the lake", sort_key=2): (
+        "status",
+        "maintain",
+        "backup",
+        "restore",
+        "quarantine",
+        "forget",
+        "rekey",
+    ),
     Group("Sources", sort_key=3): ("sources", "check"),
     Group("Other", sort_key=4): ("serve", "setup", "replica", "completion"),
 }

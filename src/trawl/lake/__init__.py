@@ -1,5 +1,8 @@
 """Where records are kept: one append-only log per source, in a folder or a bucket, and views over it."""
 
+from .backup.copying import BackedUp, back_up
+from .backup.kept import Backup, Backups
+from .backup.restoring import fetch, restore
 from .log.table import LogFile, LogWriter, Snapshot
 from .reading.export import FORMATS, Exported, Format, export
 from .reading.history import CHANGES
@@ -8,6 +11,7 @@ from .runs.hosts import HostBoard
 from .runs.objects import Kept, Outcome, Plan, RunStore, Shard
 from .runs.plans import SHARD_RECORDS, EndpointCount, EndpointRule, Planner, Token, listed_table
 from .source import LIST_PAGES, ListingState, SourceLake
+from .store import Store
 from .upkeep.erasing import Traces, delete, traces, without
 from .upkeep.maintenance import Folded, fold, foldable
 from .upkeep.rehashing import rehash
@@ -19,6 +23,9 @@ __all__ = [
     "FORMATS",
     "LIST_PAGES",
     "SHARD_RECORDS",
+    "BackedUp",
+    "Backup",
+    "Backups",
     "EndpointCount",
     "EndpointRule",
     "Exported",
@@ -39,11 +46,14 @@ __all__ = [
     "Shard",
     "Snapshot",
     "SourceLake",
+    "Store",
     "Token",
     "Traces",
+    "back_up",
     "by_kind",
     "delete",
     "export",
+    "fetch",
     "fold",
     "foldable",
     "junk",
@@ -51,6 +61,7 @@ __all__ = [
     "orphans",
     "rehash",
     "renamed",
+    "restore",
     "stored",
     "sweep",
     "traces",

@@ -34,16 +34,17 @@ class Store:
     """The objects below one URL: `s3://bucket/prefix`, `file:///folder` or a plain path.
 
     S3 is configured by the usual environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL, AWS_REGION.
+    Where two stores are not the same one's, those of the second have a `prefix` before their names.
     """
 
-    def __init__(self, url: str | os.PathLike[str]) -> None:
+    def __init__(self, url: str | os.PathLike[str], *, prefix: str = "") -> None:
         text = os.fspath(url)
         scheme, _, rest = text.rpartition("://")
         self.folder: Path | None = None
         if scheme == "s3":
-            bucket, prefix = _bucket_of(text, rest)
-            self.url = f"s3://{bucket}/{prefix}".rstrip("/")
-            self.objects: ObjectStore = _bucket(bucket, prefix)
+            bucket, below = _bucket_of(text, rest)
+            self.url = f"s3://{bucket}/{below}".rstrip("/")
+            self.objects: ObjectStore = _bucket(bucket, below, prefix)
         elif scheme in {"", "file"}:
             self.folder = local_folder(_path_of(text, rest) if scheme else text)
             self.url = str(self.folder)
@@ -252,15 +253,15 @@ def _bucket_of(url: str, rest: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-def _bucket(bucket: str, prefix: str) -> S3Store:
+def _bucket(bucket: str, below: str, variables: str) -> S3Store:
     for name, value in os.environ.items():
-        if name.startswith("AWS_") and _UNSEEN.search(value):
+        if name.removeprefix(variables).startswith("AWS_") and _UNSEEN.search(value):
             raise ConfigurationError(
                 f"{name} contains invisible characters", remedy="look for a line break, for example at its end"
             )
-    config = _s3_config()
+    config = _s3_config(variables)
     try:
-        return S3Store(bucket, prefix=prefix or None, config=config, client_options=_CLIENT, retry_config=_RETRY)
+        return S3Store(bucket, prefix=below or None, config=config, client_options=_CLIENT, retry_config=_RETRY)
     except (BaseError, ValueError) as error:
         reason = " ".join(_NOISE.sub("", str(error)).split())
         raise ConfigurationError(f"s3://{bucket}: {reason}", remedy="correct that AWS_ variable") from None
@@ -299,9 +300,12 @@ _CLIENT: Any = {"timeout": "60s", "connect_timeout": "5s", "allow_http": True}
 _RETRY: Any = {"max_retries": 5}
 
 
-def _s3_config() -> Any:
-    endpoint = _endpoint()
+def _s3_config(prefix: str = "") -> Any:
+    endpoint = _endpoint(prefix)
     config = {"aws_region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
+    for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        if prefix and (found := os.environ.get(prefix + name)):
+            config[name.lower()] = found
     if endpoint:
         config["aws_endpoint"] = endpoint
     if endpoint.startswith("http://"):
@@ -309,8 +313,8 @@ def _s3_config() -> Any:
     return config
 
 
-def _endpoint() -> str:
-    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+def _endpoint(prefix: str) -> str:
+    for name in (*([f"{prefix}AWS_ENDPOINT_URL"] if prefix else []), "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         if (found := os.environ.get(name)) is not None:
             try:
                 check_base_url(found)

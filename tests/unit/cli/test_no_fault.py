@@ -137,9 +137,24 @@ PLACES = [
     *(["forget", "pokeapi", "X", "1", "--yes"], ["forget", "pokeapi", "machine", "X", "--yes"], ["rekey", "X"], ["check", "X"]),
     *(["replica", "--generate=X", "--port=99999"], ["replica", "--generate=30", "--host=:X", "--port=0"], ["replica", "--folder=X"]),
     *(["replica", "--archive=X"], ["replica", "--generate=30", "--fault=X", "--port=99999"], ["replica", "--generate=30", "--before=X", "--port=99999"]),
+    *(["restore", "--from=X"], ["restore", "--from=none", "--at=X"], ["backup", "--to=s3:///X"], ["backup", "--to=none", "--keep=X"]),
     *(["completion", "X"], ["X"], ["--X"]),
 ]  # fmt: skip
-WITH_LAKE = {"run", "plan", "try", "query", "changes", "history", "export", "maintain", "quarantine", "forget", "rekey"}
+WITH_LAKE = {
+    "run",
+    "plan",
+    "try",
+    "query",
+    "changes",
+    "history",
+    "export",
+    "maintain",
+    "quarantine",
+    "forget",
+    "rekey",
+    "backup",
+    "restore",
+}
 
 
 @pytest.mark.parametrize("place", PLACES, ids=" ".join)

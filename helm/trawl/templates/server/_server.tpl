@@ -54,8 +54,33 @@ PREFECT_SERVER_DOCKET_URL: {{ $valkey }}/1
 {{ ternary (max 2 (int .Values.server.replicas)) 1 .Values.highAvailability }}
 {{- end }}
 
-{{/* Waits for the database (and Valkey), then brings the database to this version. Two at once wait for each other. */}}
+{{/*
+Waits for the database (and Valkey), then brings the database to this version. Two at once wait for each other.
+A database that is to be upgraded is dumped first, by Postgres' own image, and the dump kept before anything is changed.
+*/}}
 {{- define "trawl.migrate" -}}
+{{- $dump := include "trawl.dumpsBeforeUpgrade" . }}
+{{- $env := include "trawl.serverEnv" . | fromYaml | merge (deepCopy .Values.server.env) }}
+{{- if $dump }}
+- name: look
+  {{- include "trawl.container" . | nindent 2 }}
+  command: [python, -m, trawl.orchestration.start, --wait-for, "tcp://{{ include "trawl.databaseHost" . }}:{{ include "trawl.databasePort" . }}", --]
+  args: [python, -m, trawl.orchestration.before_upgrade, --note, /tmp/dump-wanted]
+  env: {{- include "trawl.env" $env | nindent 4 }}
+  resources: {{- toYaml .Values.server.resources | nindent 4 }}
+  volumeMounts: {{- include "trawl.volumeMounts" . | nindent 4 }}
+- name: dump
+  command:
+    - sh
+    - -c
+    - >-
+      [ -e /tmp/dump-wanted ] || exit 0;
+      pg_dump --format=custom --no-password --file=/tmp/before-upgrade.dump && exit;
+      echo "trawl: the database cannot be dumped, so it is not upgraded; backup.beforeUpgrade: false upgrades without a dump" >&2;
+      exit 1
+  {{- include "trawl.postgresContainer" . | nindent 2 }}
+{{- $env = merge $env (include "trawl.backupEnv" . | fromYaml) }}
+{{- end }}
 - name: migrate
   {{- include "trawl.container" . | nindent 2 }}
   command: [python, -m, trawl.orchestration.start]
@@ -70,7 +95,14 @@ PREFECT_SERVER_DOCKET_URL: {{ $valkey }}/1
     - python
     - -m
     - trawl.orchestration.migrate
-  env: {{- include "trawl.env" (include "trawl.serverEnv" . | fromYaml | merge (deepCopy .Values.server.env)) | nindent 4 }}
+    {{- if $dump }}
+    - --dump=/tmp/before-upgrade.dump
+    - --to={{ include "trawl.backupUrl" . }}
+    {{- if include "trawl.backupMakesBucket" . }}
+    - --make-bucket
+    {{- end }}
+    {{- end }}
+  env: {{- include "trawl.env" $env | nindent 4 }}
   resources: {{- toYaml .Values.server.resources | nindent 4 }}
   volumeMounts: {{- include "trawl.volumeMounts" . | nindent 4 }}
 {{- end }}

@@ -77,6 +77,12 @@ def _create(name: str) -> None:
         raise _told(error) from None
 
 
+def make_sure_of(name: str) -> None:
+    """Make a bucket, unless it is there."""
+    if not _there([name]):
+        _create(name)
+
+
 def signs_in() -> bool:
     """Whether the store knows the user of AWS_ACCESS_KEY_ID by that secret key."""
     try:

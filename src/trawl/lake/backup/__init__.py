@@ -1,0 +1,1 @@
+"""Copies of a whole lake elsewhere, each of one moment, and the way back."""

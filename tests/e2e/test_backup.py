@@ -1,0 +1,186 @@
+"""What is backed up comes back in a namespace of its own, and a new password for anybody keeps runs working."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from cluster import CONTEXT, NAMESPACE, ROOT, Prefect, get, kubectl, port_forward, secret
+
+pytestmark = pytest.mark.long
+
+RECORDS = "SELECT * FROM pokeapi.records ORDER BY endpoint, key"
+VERSIONS = "SELECT * FROM pokeapi.versions ORDER BY endpoint, key, version"
+RUNS = "SELECT run_id, status, requests FROM pokeapi.runs ORDER BY run_id"
+
+
+def make(*words: str, namespace: str = NAMESPACE, code: int = 0) -> str:
+    command = ["make", *words, f"NAMESPACE={namespace}", f"KUBE_CONTEXT={CONTEXT}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (code == 0), done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def signed_in() -> Iterator[Prefect]:
+    """With the password and the pods of now: these tests change both."""
+    with port_forward("trawl-server", 4200) as address, Prefect(address) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def crawled() -> None:
+    with signed_in() as prefect:
+        run = prefect.wait(prefect.start("refresh/refresh-pokeapi"), timeout=400)
+        assert run["state_type"] == "COMPLETED", prefect.logs(run["id"])
+
+
+@pytest.fixture(scope="module")
+def backup(crawled: None) -> str:
+    """A backup, made by hand, after somebody has made something in the UI."""
+    with signed_in() as prefect:
+        if prefect.http.get("/variables/name/kept_by_backup").status_code == 404:
+            prefect.post("/variables/", {"name": "kept_by_backup", "value": "yes", "tags": []})
+    said = make("backup")
+    [line] = [line for line in said.splitlines() if "objects" in line]
+    assert "with prefect.dump" in said
+    return line.partition(":")[0]
+
+
+def test_a_backup_is_listed_and_a_second_one_copies_nothing(backup):
+    assert backup in make("backups")
+    again = make("backup")
+    assert "of which 0 were new" in again
+    assert again.count("prefect.dump")
+
+
+def test_flow_runs_cannot_reach_the_backups(backup):
+    code = "import boto3, os; boto3.client('s3', endpoint_url=os.environ['AWS_ENDPOINT_URL']).list_objects_v2(Bucket='trawl-backup')"
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        kubectl("exec", "deploy/trawl-worker", "--", "python", "-c", code)
+    assert "AccessDenied" in refused.value.stderr
+
+
+def test_a_lake_that_is_not_empty_is_not_restored_over(backup):
+    before = asked(NAMESPACE, VERSIONS)
+    said = make("restore", code=2)
+    assert "is not empty" in said
+    kubectl("rollout", "status", "deployment/trawl-server", "--timeout=300s")
+    kubectl("rollout", "status", "deployment/trawl-worker", "--timeout=300s")
+    assert asked(NAMESPACE, VERSIONS) == before
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """A second installation, which finds the first one's backups."""
+    namespace = "trawl-restored"
+    keys = secret("trawl-minio")
+    ours = json.loads(kubectl("get", "deployment/trawl-server", "-o", "json"))
+    repository, tag = ours["spec"]["template"]["spec"]["containers"][0]["image"].rsplit(":", 1)
+    subprocess.run(["kubectl", "--context", CONTEXT, "create", "namespace", namespace], check=True, capture_output=True)
+    try:
+        label = "pod-security.kubernetes.io/enforce=restricted"
+        subprocess.run(["kubectl", "--context", CONTEXT, "label", "namespace", namespace, label], check=True)
+        words = [f"--from-literal=access-key={keys['root-user']}", f"--from-literal=secret-key={keys['root-password']}"]
+        kubectl("create", "secret", "generic", "backup-keys", *words, namespace=namespace)
+        values = [
+            f"image.repository={repository},image.tag={tag}",
+            f"backup.external.endpoint=http://trawl-minio.{NAMESPACE}:9000,backup.existingSecret=backup-keys",
+            "sources.pokeapi.discover.cron=,sources.pokeapi.refresh.cron=,sources.pokeapi.maintain.cron=",
+        ]
+        command = ["helm", "--kube-context", CONTEXT, "-n", namespace, "install", "trawl", "helm/trawl", "--wait"]
+        command += ["--wait-for-jobs", "--timeout=8m", "--values=k8s/values-kind.yaml"]
+        # A store that is not this release's: its policy lets in its own pods alone.
+        opened = json.dumps({"metadata": {"name": "restored"}, "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+                             "spec": {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "minio"}},
+                                      "ingress": [{"from": [{"namespaceSelector": {"matchLabels": {
+                                          "kubernetes.io/metadata.name": namespace}}}]}]}})  # fmt: skip
+        apply = ["kubectl", "--context", CONTEXT, "-n", NAMESPACE, "apply", "-f", "-"]
+        subprocess.run(apply, input=opened, text=True, check=True, capture_output=True)
+        done = subprocess.run(
+            [*command, *(f"--set-string={one}" for one in values)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + kubectl("get", "pods", namespace=namespace)
+        yield namespace
+    finally:
+        kubectl("delete", "networkpolicy", "restored", "--ignore-not-found")
+        subprocess.run(["kubectl", "--context", CONTEXT, "delete", "namespace", namespace, "--wait=false"], check=True)
+
+
+def test_a_new_installation_gets_all_of_it_back_and_works(backup, elsewhere):
+    said = make("restore", f"AT={backup}", namespace=elsewhere)
+    assert f"{backup} is restored" in said
+    assert "Prefect's database is restored" in said
+    assert asked(elsewhere, VERSIONS) == asked(NAMESPACE, VERSIONS)
+    assert asked(elsewhere, RECORDS) == asked(NAMESPACE, RECORDS)
+    assert asked(elsewhere, RUNS) == asked(NAMESPACE, RUNS)
+    with port_forward("trawl-server", 4200, namespace=elsewhere) as address:
+        user, password = secret("trawl-api", elsewhere)["auth-string"].split(":", 1)
+        restored = Prefect(address)
+        restored.http.auth = (user, password)
+        assert restored.get("/variables/name/kept_by_backup")["value"] == "yes"
+        assert restored.post("/flow_runs/count", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}})
+        # Its own stores and keys, not those of the installation that the backup came from.
+        run = restored.wait(restored.start("refresh/refresh-pokeapi"), timeout=400)
+        assert run["state_type"] == "COMPLETED", restored.logs(run["id"])
+    assert asked(elsewhere, VERSIONS) == asked(NAMESPACE, VERSIONS)
+
+
+def asked(namespace: str, sql: str) -> list[dict]:
+    """As `query`, inside: a worker finds its lake."""
+    said = kubectl("exec", "deploy/trawl-worker", "--", "trawl", "query", sql, "--format", "jsonl", namespace=namespace)
+    return [json.loads(line) for line in said.splitlines()]
+
+
+@pytest.mark.usefixtures("crawled")
+@pytest.mark.parametrize("kind", ["postgres", "s3", "minio", "api"])
+def test_a_new_password_keeps_runs_working_and_the_old_one_is_worth_nothing(kind):
+    name = f"trawl-{kind}"
+    before = secret(name)
+    said = make("rotate", f"SECRET={kind}")
+    after = secret(name)
+    changed = {key for key in before if before[key] != after[key]}
+    assert changed
+    for key in changed:
+        assert after[key] not in said
+        assert len(after[key].rpartition(":")[2]) == 32
+    with signed_in() as prefect:
+        run = prefect.wait(prefect.start("refresh/refresh-pokeapi"), timeout=400)
+        assert run["state_type"] == "COMPLETED", prefect.logs(run["id"])
+        if kind == "api":
+            prefect.http.auth = tuple(before["auth-string"].split(":", 1))
+            assert prefect.http.post("/flow_runs/filter", json={}).status_code == 401
+    if kind == "postgres":
+        probe = f"PGPASSWORD={before['password']} psql -h trawl-postgres -U prefect -d prefect -c 'SELECT 1'"
+        with pytest.raises(subprocess.CalledProcessError) as refused:
+            kubectl("exec", "trawl-postgres-0", "--", "sh", "-c", probe)
+        assert "password authentication failed" in refused.value.stderr
+
+
+def test_a_rotation_waits_for_running_runs_and_names_them():
+    with signed_in() as prefect:
+        _a_run_is_named(prefect)
+
+
+def _a_run_is_named(prefect: Prefect) -> None:
+    run_id = prefect.start("refresh/refresh-pokeapi", force=True, rate=20)
+    name = prefect.get(f"/flow_runs/{run_id}")["name"]
+    while not get("pods", "-l", f"prefect.io/flow-run-id={run_id}"):
+        pass
+    before = secret("trawl-api")
+    said = make("rotate", "SECRET=api", code=2)
+    assert name in said
+    assert "FORCE=1" in said
+    assert secret("trawl-api") == before
+    prefect.post(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}, "force": True})
+    prefect.wait(run_id)
+
+
+def test_an_unknown_secret_is_refused_with_those_that_there_are():
+    assert "api, postgres, minio, s3, valkey" in make("rotate", "SECRET=postgre", code=2)
+    assert "has made no Secret for valkey" in make("rotate", "SECRET=valkey", code=2)
