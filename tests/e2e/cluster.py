@@ -54,8 +54,8 @@ def port_forward(service: str, port: int, namespace: str = NAMESPACE) -> Iterato
 class Prefect:
     """Prefect's API with the installation's own credentials."""
 
-    def __init__(self, address: str) -> None:
-        user, password = secret("trawl-api")["auth-string"].split(":", 1)
+    def __init__(self, address: str, namespace: str = NAMESPACE) -> None:
+        user, password = secret("trawl-api", namespace)["auth-string"].split(":", 1)
         self.address = address
         self.http = httpx.Client(base_url=f"{address}/api", auth=(user, password), timeout=30)
 

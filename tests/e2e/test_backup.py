@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 from cluster import CONTEXT, NAMESPACE, ROOT, Prefect, get, kubectl, port_forward, secret
+from installing import apply, install, own_namespace
 
 pytestmark = pytest.mark.long
 
@@ -74,42 +75,21 @@ def test_a_lake_that_is_not_empty_is_not_restored_over(backup):
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
     """A second installation, which finds the first one's backups."""
-    namespace = "trawl-restored"
     keys = secret("trawl-minio")
-    ours = json.loads(kubectl("get", "deployment/trawl-server", "-o", "json"))
-    repository, tag = ours["spec"]["template"]["spec"]["containers"][0]["image"].rsplit(":", 1)
-    subprocess.run(["kubectl", "--context", CONTEXT, "create", "namespace", namespace], check=True, capture_output=True)
-    try:
-        label = "pod-security.kubernetes.io/enforce=restricted"
-        subprocess.run(["kubectl", "--context", CONTEXT, "label", "namespace", namespace, label], check=True)
+    with own_namespace("trawl-restored") as namespace:
         words = [f"--from-literal=access-key={keys['root-user']}", f"--from-literal=secret-key={keys['root-password']}"]
         kubectl("create", "secret", "generic", "backup-keys", *words, namespace=namespace)
-        values = [
-            f"image.repository={repository},image.tag={tag}",
-            f"backup.external.endpoint=http://trawl-minio.{NAMESPACE}:9000,backup.existingSecret=backup-keys",
-            "sources.pokeapi.discover.cron=,sources.pokeapi.refresh.cron=,sources.pokeapi.maintain.cron=",
-        ]
-        command = ["helm", "--kube-context", CONTEXT, "-n", namespace, "install", "trawl", "helm/trawl", "--wait"]
-        command += ["--wait-for-jobs", "--timeout=8m", "--values=k8s/values-kind.yaml"]
         # A store that is not this release's: its policy lets in its own pods alone.
-        opened = json.dumps({"metadata": {"name": "restored"}, "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
-                             "spec": {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "minio"}},
-                                      "ingress": [{"from": [{"namespaceSelector": {"matchLabels": {
-                                          "kubernetes.io/metadata.name": namespace}}}]}]}})  # fmt: skip
-        apply = ["kubectl", "--context", CONTEXT, "-n", NAMESPACE, "apply", "-f", "-"]
-        subprocess.run(apply, input=opened, text=True, check=True, capture_output=True)
-        done = subprocess.run(
-            [*command, *(f"--set-string={one}" for one in values)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr + kubectl("get", "pods", namespace=namespace)
-        yield namespace
-    finally:
-        kubectl("delete", "networkpolicy", "restored", "--ignore-not-found")
-        subprocess.run(["kubectl", "--context", CONTEXT, "delete", "namespace", namespace, "--wait=false"], check=True)
+        peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}]
+        minio = {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "minio"}}, "ingress": [{"from": peers}]}
+        policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "restored"}}
+        apply({**policy, "spec": minio}, namespace=NAMESPACE)
+        try:
+            endpoint = f"backup.external.endpoint=http://trawl-minio.{NAMESPACE}:9000"
+            install(namespace, f"{endpoint},backup.existingSecret=backup-keys")
+            yield namespace
+        finally:
+            kubectl("delete", "networkpolicy", "restored")
 
 
 def test_a_new_installation_gets_all_of_it_back_and_works(backup, elsewhere):
@@ -119,10 +99,7 @@ def test_a_new_installation_gets_all_of_it_back_and_works(backup, elsewhere):
     assert asked(elsewhere, VERSIONS) == asked(NAMESPACE, VERSIONS)
     assert asked(elsewhere, RECORDS) == asked(NAMESPACE, RECORDS)
     assert asked(elsewhere, RUNS) == asked(NAMESPACE, RUNS)
-    with port_forward("trawl-server", 4200, namespace=elsewhere) as address:
-        user, password = secret("trawl-api", elsewhere)["auth-string"].split(":", 1)
-        restored = Prefect(address)
-        restored.http.auth = (user, password)
+    with port_forward("trawl-server", 4200, namespace=elsewhere) as address, Prefect(address, elsewhere) as restored:
         assert restored.get("/variables/name/kept_by_backup")["value"] == "yes"
         assert restored.post("/flow_runs/count", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}})
         # Its own stores and keys, not those of the installation that the backup came from.

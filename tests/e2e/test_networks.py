@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from cluster import CONTEXT, NAMESPACE, get, kubectl
+from installing import apply, image
 
 NODE = f"{CONTEXT.removeprefix('kind-')}-control-plane"
 PUBLIC, METADATA = "203.0.113.10", "169.254.169.254"
@@ -22,11 +23,6 @@ for target in sys.argv[1:]:
         reached[target] = False
 print(json.dumps(reached))
 """
-
-
-def image() -> str:
-    [worker] = get("deployments", "-l", "app.kubernetes.io/component=worker")
-    return worker["spec"]["template"]["spec"]["containers"][0]["image"]
 
 
 def reached_from(namespace: str, labels: dict[str, str], *targets: str) -> dict[str, bool]:
@@ -45,8 +41,7 @@ def reached_from(namespace: str, labels: dict[str, str], *targets: str) -> dict[
     }
     spec = {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container]}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
-    command = ["kubectl", "--context", CONTEXT, "-n", namespace, "apply", "-f", "-"]
-    subprocess.run(command, input=json.dumps(pod), text=True, check=True, capture_output=True)
+    apply(pod, namespace=namespace)
     try:
         wait = ("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s")
         kubectl(*wait, namespace=namespace)

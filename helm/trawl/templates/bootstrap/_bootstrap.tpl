@@ -17,7 +17,8 @@ pools:
 buckets: [{{ .Values.s3.lakeBucket | quote }}, {{ .Values.s3.resultsBucket | quote }}]
 minio_user: true
 {{- end }}
-results: {bucket: {{ .Values.s3.resultsBucket | quote }}}
+{{- /* Blocks are the server's, which other installations may share: the pool tells them apart. */}}
+results: {bucket: {{ .Values.s3.resultsBucket | quote }}, credentials: {{ printf "%s-minio" .Values.defaultWorkPool | quote }}}
 sources:
   {{- range $name, $source := .Values.sources }}
   {{- $settings := pick $source "discover" "refresh" "maintain" }}
