@@ -1,11 +1,14 @@
 """The application: its commands, and what their errors mean for the exit code."""
 
+import atexit
 import logging
 import os
 import re
 import sys
+import threading
 import traceback
 from io import TextIOWrapper
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError, CycloptsPanel, Group
 from rich.console import Console
@@ -80,7 +83,24 @@ def main() -> None:
     interrupts.watch(_farewell(sys.argv[1:]))
     if isinstance(sys.stdout, TextIOWrapper):  # what its encoding lacks is shown escaped, as on stderr
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(invoke(sys.argv[1:]))
+    _leave(invoke(sys.argv[1:]))
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process, with everybody's farewells, but without taking Python apart.
+
+    Arrow reads ahead in threads of its own. One that lets go of its last bytes while Python is being taken apart
+    aborts the process: exit code 134, after all was done.
+    """
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  waits for threads, as leaving Python does
+        atexit._run_exitfuncs()  # noqa: SLF001
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+    except (OSError, ValueError):  # a reader that left; whoever printed has said so
+        code = code or EXIT_FAILED
+    finally:
+        os._exit(code)
 
 
 def invoke(arguments: list[str]) -> int:

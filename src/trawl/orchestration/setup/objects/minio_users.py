@@ -14,18 +14,16 @@ from .buckets import signs_in
 from .kind import Server
 
 
-def policy_for(buckets: Iterable[str]) -> dict[str, Any]:
+def policy_for(buckets: Iterable[str]) -> Any:
     """Everything in these buckets, and nothing about buckets themselves or in others."""
     arns = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
     about = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     within = ["AbortMultipartUpload", "DeleteObject", "GetObject", "ListMultipartUploadParts", "PutObject"]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Action": about, "Resource": arns},
-            {"Effect": "Allow", "Action": [f"s3:{action}" for action in within], "Resource": [f"{a}/*" for a in arns]},
-        ],
-    }
+    statements = [
+        {"Effect": "Allow", "Action": about, "Resource": arns},
+        {"Effect": "Allow", "Action": [f"s3:{action}" for action in within], "Resource": [f"{a}/*" for a in arns]},
+    ]
+    return _in_order({"Version": "2012-10-17", "Statement": statements})
 
 
 class MinioUsers:
@@ -56,8 +54,19 @@ def _there(names: list[str]) -> dict[str, Found]:
             continue
         policies = json.loads(_asked(lambda admin: admin.policy_list()))
         policy = policies.get(_policy(name)) if _policy(name) in users[name].get("policyName", "").split(",") else None
-        found[name] = Found(name, {"policy": policy}, ours=True)
+        found[name] = Found(name, {"policy": _in_order(policy)}, ours=True)
     return found
+
+
+def _in_order(policy: Any) -> Any:
+    """MinIO keeps actions and resources as sets, and gives them back in any order."""
+    if policy is None:
+        return None
+    statements = [
+        {key: sorted(part) if isinstance(part, list) else part for key, part in statement.items()}
+        for statement in policy["Statement"]
+    ]
+    return {**policy, "Statement": sorted(statements, key=lambda statement: str(statement["Resource"]))}
 
 
 def _make(name: str, policy: Mapping[str, Any]) -> None:
