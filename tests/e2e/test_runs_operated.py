@@ -143,22 +143,20 @@ def test_two_workers_take_no_run_twice_and_one_that_dies_stops_none(prefect, kee
         kubectl("scale", "deployment/trawl-worker", "--replicas=1")
 
 
-def test_a_discovery_that_finds_something_due_starts_the_refresh(prefect):
-    """Every record is due again where it is said to be older than it is."""
-    body = {"deployments": {"name": {"any_": ["refresh-pokeapi"]}}, "sort": "EXPECTED_START_TIME_DESC", "limit": 1}
-    before = prefect.post("/flow_runs/filter", body)
-    event = {
-        "event": "trawl.discovery.due",
-        "resource": {"prefect.resource.id": "trawl.source.pokeapi"},
-        "payload": {"due": 1},
-    }
-    script = f"from prefect.events import emit_event; emit_event(**{event!r})"
-    in_worker("python", "-c", script)
+def test_the_event_of_a_discovery_starts_the_refresh(prefect):
+    def triggered():
+        runs = prefect.post("/flow_runs/filter", {"deployments": {"name": {"any_": ["refresh-pokeapi"]}}})
+        return {run["id"] for run in runs if not run["auto_scheduled"]}
+
+    before = triggered()
+    event = ("trawl.discovery.due", "--resource-id", "trawl.source.pokeapi", "--payload", '{"due": 1}')
+    in_worker("prefect", "event", "emit", *event)
     deadline = time.monotonic() + 60
-    while (now := prefect.post("/flow_runs/filter", body)) == before or now[0]["id"] in {r["id"] for r in before}:
+    while not (new := triggered() - before):
         assert time.monotonic() < deadline, "no refresh was started"
         time.sleep(1)
-    assert prefect.wait(now[0]["id"])["state_type"] == "COMPLETED", prefect.logs(now[0]["id"])
+    [run_id] = new
+    assert prefect.wait(run_id)["state_type"] == "COMPLETED", prefect.logs(run_id)
 
 
 def test_the_lake_is_reached_from_inside():
