@@ -63,7 +63,12 @@ class Server:
     def ask(self, verb: str, path: str, body: Any = None) -> Any:
         """As Prefect's own client does: SQLite takes one writer at a time, and a busy server answers 503."""
         for _ in range(40):
-            answer = httpx.request(verb, f"{self.url}/{path.lstrip('/')}", json=body, timeout=60, auth=self.auth)
+            try:
+                answer = httpx.request(verb, f"{self.url}/{path.lstrip('/')}", json=body, timeout=60, auth=self.auth)
+            except httpx.ReadTimeout:
+                if verb != "GET":  # only a question can be asked twice
+                    raise
+                continue
             if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
                 break
             time.sleep(0.5)
