@@ -51,7 +51,10 @@ async def migrate(keep: Keep | None = None) -> None:
     password = None if database.password is None else database.password.get_secret_value()
     connection = await connected(database.host, database.port, database.user, password, database.name)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        # Asked again and again: a migration that makes an index waits for every query that is under way, and would wait
+        # for ever for one that itself waits for the lock.
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _LOCK):  # noqa: ASYNC110  the event is the database's
+            await asyncio.sleep(1)
         revision = await revision_of(connection)
         head = _scripts().get_current_head()
         if revision == head:
