@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from trawl.model.names import slug_of
@@ -49,66 +50,59 @@ def deployments_of(
 ) -> list[Deployment]:
     """Four deployments per source, one that looks at all of them, and one for their shards."""
     made: list[Deployment] = []
+    named: list[str] = []
     for source, settings in sources:
+        named.append(source)
         slug = slug_of(source)
-        tags = [MANAGED, f"source:{source}"]
+        of_source = partial(
+            Deployment,
+            tags=[MANAGED, f"source:{source}"],
+            pool=settings.pool,
+            job_variables=settings.job_variables,
+        )
         rate = {} if settings.rate is None else {"rate": settings.rate}
         pods = {} if settings.pods == 1 else {"pods": settings.pods}
         made += [
-            Deployment(
+            of_source(
                 name=f"discover-{slug}",
                 entrypoint=f"{_FLOWS}.discover",
                 description=f"Lists {source} and finds out what is due; fetches no record.",
                 schedules=_slugged("discover", settings.discover),
                 collision="CANCEL_NEW",  # the one that runs sees the same lists
                 parameters={"sources": [source], **rate},
-                tags=tags,
-                pool=settings.pool,
-                job_variables=settings.job_variables,
             ),
-            Deployment(
+            of_source(
                 name=f"refresh-{slug}",
                 entrypoint=f"{_FLOWS}.refresh",
                 description=f"Fetches every record of {source} that is due.",
                 schedules=_slugged("refresh", settings.refresh),
                 parameters={"sources": [source], **rate, **pods},
-                tags=tags,
-                pool=settings.pool,
-                job_variables=settings.job_variables,
             ),
-            Deployment(
+            of_source(
                 name=f"maintain-{slug}",
                 entrypoint=f"{_FLOWS}.maintain",
                 description=f"Compacts the lake of {source} and deletes what is no longer needed.",
                 schedules=_slugged("maintain", settings.maintain),
                 parameters={"sources": [source]},
-                tags=tags,
-                pool=settings.pool,
-                job_variables=settings.job_variables,
             ),
-            Deployment(
+            of_source(
                 name=f"decide-{slug}",
                 entrypoint=f"{_FLOWS}.decide",
                 description=f"Accepts or rejects what is held of {source}; the report of a held run leads here.",
                 schedules={},
                 parameters={"source": source},
-                tags=tags,
-                pool=settings.pool,
-                job_variables=settings.job_variables,
             ),
         ]
-    if made:
-        made.append(
+    if named:
+        made += [
             Deployment(
                 name="self-check",
                 entrypoint="trawl.orchestration.checking.check",
                 description="Looks at what a crawl needs: machine, lake and each source's API. `helm test` runs it.",
                 schedules={},
-                parameters={"sources": sorted({tag.partition(":")[2] for one in made for tag in one.tags[1:]})},
+                parameters={"sources": sorted(named)},
                 tags=[MANAGED],
-            )
-        )
-        made.append(
+            ),
             Deployment(
                 name="crawl-shard",
                 entrypoint=f"{_FLOWS}.crawl_shard",
@@ -117,8 +111,8 @@ def deployments_of(
                 concurrency=None,
                 tags=[MANAGED],
                 job_variables=shard or {},
-            )
-        )
+            ),
+        ]
     return made
 
 

@@ -86,22 +86,24 @@ PoolType = Literal["kubernetes", "process"]
 QUEUES = ("high-priority", "default")
 
 
-class Pool(Strict):
-    """The work pool: Kubernetes with the chart's template, else processes on this machine."""
+class AnyPool(Strict):
+    """A work pool: Kubernetes with the chart's template, else processes on this machine."""
 
-    name: Name = "trawl"
     type: PoolType = "process"
     base_job_template: dict[str, Any] = Field(default_factory=dict)
     concurrency: Slots | None = None
     """Initial number of runs at the same time; operators change it in the UI."""
 
 
-class MorePool(Strict):
+class Pool(AnyPool):
+    """The installation's pool: its name tells installations on one server apart."""
+
+    name: Name = "trawl"
+
+
+class MorePool(AnyPool):
     """A further pool, for runs that need another template, other nodes or a limit of their own."""
 
-    type: PoolType = "process"
-    base_job_template: dict[str, Any] = Field(default_factory=dict)
-    concurrency: Slots | None = None
     queues: tuple[Name, ...] = QUEUES
 
 
