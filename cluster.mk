@@ -74,7 +74,7 @@ image: need-docker ## Build the image
 load: image kind-cluster ## Load the image, and those of the chart that Docker has, into the cluster
 	@docker tag $(IMAGE):latest $(IMAGE):$(image_id)
 	@there="$$(docker exec $(CLUSTER)-control-plane ctr --namespace k8s.io images list -q)"; images=; \
-	for image in $$($(HELM) template trawl helm/trawl $(chart_args) | sed -n 's/^ *image: "\([^{]*\)"$$/\1/p' | sort -u); do \
+	for image in $$($(HELM) template trawl helm/trawl $(chart_args) $(load_args) | sed -n 's/^ *image: "\([^{]*\)"$$/\1/p' | sort -u); do \
 	  echo "$$there" | grep -qxF -e "$$image" -e "docker.io/library/$$image" && continue; \
 	  docker image inspect "$$image" >/dev/null 2>&1 && images="$$images $$image"; \
 	done; \
@@ -91,7 +91,8 @@ kind-cluster: need-docker need-kind need-helm need-kubectl
 e2e: setup need-kubectl ## Test the installation that `make up` made
 	$(BIN)/pytest tests/e2e -m "not long"
 
-e2e-all: setup need-kubectl ## The same with the long ones: backups, high availability, stores elsewhere, repeated kills
+e2e-all: load_args := --values helm/trawl/ci/high-availability-values.yaml
+e2e-all: setup need-kubectl load ## The same with the long ones: backups, high availability, stores elsewhere, repeated kills
 	$(BIN)/pytest tests/e2e
 
 report: need-kind need-kubectl ## Gather what the cluster says about itself in build/report

@@ -20,7 +20,7 @@ def _cluster() -> None:
         pytest.exit(f"no installation in {CONTEXT}; `make up` makes one: {error.stderr.strip()}", returncode=2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect() -> Iterator[Prefect]:
     with port_forward("trawl-server", 4200) as address, Prefect(address) as api:
         yield api
@@ -33,24 +33,24 @@ def replica() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def query() -> Iterator[Callable[[str], list[Json]]]:
-    """`trawl query` on this machine, on the lake in the cluster."""
-    keys = secret("trawl-s3")
+def query() -> Callable[[str], list[Json]]:
+    """`trawl query` on this machine, on the lake in the cluster, with the pod and the keys of now: tests change both."""
     trawl = str(Path(sys.executable).with_name("trawl"))
-    with port_forward("trawl-minio", 9000) as address:
-        env = {
-            **os.environ,
-            "AWS_ENDPOINT_URL": address,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": keys["access-key"],
-            "AWS_SECRET_ACCESS_KEY": keys["secret-key"],
-        }
 
-        def ask(sql: str) -> list[Json]:
+    def ask(sql: str) -> list[Json]:
+        keys = secret("trawl-s3")
+        with port_forward("trawl-minio", 9000) as address:
+            env = {
+                **os.environ,
+                "AWS_ENDPOINT_URL": address,
+                "AWS_ALLOW_HTTP": "true",
+                "AWS_REGION": "us-east-1",
+                "AWS_ACCESS_KEY_ID": keys["access-key"],
+                "AWS_SECRET_ACCESS_KEY": keys["secret-key"],
+            }
             command = [trawl, "query", sql, "--lake", "s3://trawl-lake", "--format", "jsonl"]
             done = subprocess.run(command, env=env, capture_output=True, check=False)
-            assert done.returncode == 0, done.stderr.decode()
-            return [orjson.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == 0, done.stderr.decode()
+        return [orjson.loads(line) for line in done.stdout.splitlines()]
 
-        yield ask
+    return ask

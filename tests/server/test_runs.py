@@ -1,5 +1,6 @@
 """Runs on a real server and a real worker: what pods, deaths, cancellation and an absent server do to a run and its lake."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.crawling import contents, run
+from tests.crawling import ask, contents, run
 from tests.server.place import Api, Place, processes_of
 from tests.server.processes import PREFECT, Server, server, until
-from trawl.replica import running
+from trawl.replica import ArchiveCatalogue, GeneratedCatalogue, running
 
 SETUP = """
 pool: {name: trawl, type: process}
@@ -215,6 +216,62 @@ def test_a_run_that_is_lost_while_its_pods_work_is_followed_by_another(place: Pl
     assert place.ended(place.start(pods=3))["type"] == "COMPLETED"
     assert contents(place.lake) == alone
     assert sum((place.api.asked - asked).values()) < len(alone)  # what was finished was kept
+
+
+Days = tuple[Any, Any]
+
+
+@pytest.fixture(params=["generated", pytest.param("real", marks=pytest.mark.archives)])
+def days(request: pytest.FixtureRequest) -> Days:
+    """What the API holds on two days."""
+    if request.param == "generated":
+        return GeneratedCatalogue(300, seed=7, day=0), GeneratedCatalogue(300, seed=7, day=1)
+    folder = request.getfixturevalue("archives")
+    return ArchiveCatalogue(folder / "2026-08-03.tar.zst"), ArchiveCatalogue(folder / "2026-08-08.tar.zst")
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["heard", "dropped"])
+def test_what_a_discovery_finds_is_fetched_whether_its_event_is_heard_or_not(
+    place: Place, days: Days, heard: bool, tmp_path: Path
+) -> None:
+    automation = next(one for one in place.post("automations/filter", {}) if "due" in json.dumps(one["trigger"]))
+    usual, place.api.replica.catalogue = place.api.replica.catalogue, days[0]
+    place.server.ask("PATCH", f"automations/{automation['id']}", {"enabled": heard})
+    try:
+        run(tmp_path / "engine", place.url)
+        assert place.ended(place.start())["type"] == "COMPLETED"
+        place.api.replica.catalogue = days[1]
+        before = place.runs()
+        discovered = place.ended(place.start(flow="discover"))
+        assert discovered["type"] == "COMPLETED", discovered
+        if heard:
+            until(lambda: len(place.runs()) > len(before), "the refresh that the event starts")
+        else:
+            place.start()
+        (refresh,) = set(place.runs()) - set(before)
+        assert place.ended(refresh)["type"] == "COMPLETED"
+        run(tmp_path / "engine", place.url)
+        assert contents(place.lake) == contents(tmp_path / "engine")
+        assert changes_in(place.lake) == changes_in(tmp_path / "engine")
+        assert {change for *_, change in changes_in(place.lake)} > {"created", "changed"}
+    finally:
+        place.api.replica.catalogue = usual
+        place.server.ask("PATCH", f"automations/{automation['id']}", {"enabled": True})
+
+
+def changes_in(lake: Path) -> list[tuple[str, str, str]]:
+    """All that ever happened to records; a discovery notes in a run of its own what is missing."""
+    rows = ask(lake, "SELECT endpoint, key, change FROM pokeapi.changes")
+    return sorted((row["endpoint"], row["key"], row["change"]) for row in rows)
+
+
+def test_a_parameter_that_the_flow_does_not_have_fails_the_run_and_is_named(place: Place) -> None:
+    """Prefect's API takes it: its form, and `trawl setup`, do not."""
+    run = place.start(endpints=["berry"])
+    state = place.ended(run)
+    assert state["type"] == "FAILED"
+    assert "endpints" in state["message"]
+    assert not place.api.asked
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.torture.conftest import Undisturbed, family_place
-from tests.torture.victims import Place, holdings, log_rows
+from tests.torture.victims import Place, difference, holdings, log_rows
 from trawl.cli.app import invoke
 from trawl.lake import Lake
 from trawl.model.errors import LakeError
@@ -153,7 +153,7 @@ def test_an_s3_that_fails_now_and_then_or_is_slow_costs_nothing(
     assert place.finish().status == "done"
     assert min(proxy.hit[REFUSE], proxy.hit[LOSE], proxy.hit[SLOW]) > 1
     assert holdings(place.lake, "family") == holdings(family_lakes(0), "family")
-    assert log_rows(place.lake, "family") == log_rows(family_lakes(0), "family")
+    assert not difference(log_rows(place.lake, "family"), log_rows(family_lakes(0), "family"))
 
 
 @pytest.mark.parametrize("fault", [LOSE, VANISH])
@@ -167,7 +167,7 @@ def test_a_commit_whose_answer_is_lost_is_a_commit(
     assert place.finish().status == "done"
     assert proxy.hit[fault] > 0
     assert Lake(place.lake).source("family").log.make().version == 1
-    assert log_rows(place.lake, "family") == log_rows(family_lakes(0), "family")
+    assert not difference(log_rows(place.lake, "family"), log_rows(family_lakes(0), "family"))
     assert holdings(place.lake, "family") == holdings(family_lakes(0), "family")
 
 
@@ -185,7 +185,7 @@ def test_a_lost_answer_to_any_writing_is_no_loss(
         proxy.fault = lambda verb, path, seen: PASS
         assert place.finish().status == "done"
     assert proxy.hit[fault] > 0
-    assert log_rows(place.lake, "family") == log_rows(family_lakes(0), "family")
+    assert not difference(log_rows(place.lake, "family"), log_rows(family_lakes(0), "family"))
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,12 @@ def holdings(lake: Path | str, source: str, **more: Any) -> dict[str, list[str]]
     }
 
 
+def difference(found: Counter[Any], expected: Counter[Any]) -> dict[str, list[Any]]:
+    """What is missing and what is too much, and no more: thousands of equal rows hide one that differs."""
+    both = {"missing": expected - found, "too much": found - expected}
+    return {name: list(rows.elements()) for name, rows in both.items() if rows}
+
+
 def log_rows(lake: Path | str, source: str) -> Counter[tuple[Any, ...]]:
     """The rows of the log itself, run ids and times apart: views might hide one that was written twice."""
     snapshot = Lake(lake).source(source).log.snapshot()
