@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
     if unknown := set(chosen.names) - set(BENCHES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
     archives = os.environ.get("TRAWL_TEST_ARCHIVES")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once, not at each start
     for name in chosen.names or BENCHES:
         kept = [argument for argument in arguments if argument not in {*BENCHES, "--print-only"}]
         start = time.monotonic()

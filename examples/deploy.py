@@ -1,6 +1,6 @@
 """Flows of this folder, deployed to a work pool that runs them in containers.
 
-    python examples/deploy.py                          # builds the image with Docker, and deploys
+    make image && python examples/deploy.py            # builds an image upon Trawl's with Docker, and deploys
     python examples/deploy.py --no-build --image trawl:dev   # the image is there already, as in a cluster
 
 The code is in the image, so a run is what was tested, and needs nothing but the image. docs/code-storage.md says when to
@@ -21,7 +21,7 @@ NAME = "poke-showcase-docker-py-deploy"
 IN_IMAGE = "/opt/trawl/examples"
 """Where this folder is in Trawl's image."""
 
-ROOT = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
 
 
 def deployments(folder: str = IN_IMAGE) -> list[RunnerDeployment]:
@@ -44,16 +44,17 @@ def deployments(folder: str = IN_IMAGE) -> list[RunnerDeployment]:
     return made
 
 
-def image(name: str) -> DockerImage:
-    """Trawl's image, as its Dockerfile builds it."""
+def image(name: str, base: str) -> DockerImage:
+    """Trawl's image with this folder in it. Prefect builds by Docker's classic builder, for which `RUN --mount` is an error."""
     repository, _, tag = name.rpartition(":")
     return DockerImage(
         name=repository,
         tag=tag,
-        dockerfile=str(ROOT / "Dockerfile"),
-        path=str(ROOT),  # docker-py's name for the build's context
-        buildargs={"REVISION": os.environ.get("TRAWL_REVISION", "unknown")},
+        dockerfile=str(HERE / "Dockerfile"),
+        context=str(HERE),
+        buildargs={"BASE": base, "REVISION": os.environ.get("TRAWL_REVISION", "unknown")},
         platform="linux/amd64",
+        pull=False,  # the base may be known to this machine alone
     )
 
 
@@ -62,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", default="trawl", help="the work pool (trawl)")
     parser.add_argument("--image", default="trawl:showcase", help="repository and tag (trawl:showcase)")
+    parser.add_argument("--base", default="trawl:latest", help="Trawl's image, to build upon (trawl:latest)")
     parser.add_argument("--no-build", dest="build", action="store_false", help="the image is there already")
     parser.add_argument("--push", action="store_true", help="push the image that was built")
     parser.add_argument("--folder", default=IN_IMAGE, help=f"where the examples are in the image ({IN_IMAGE})")
@@ -69,7 +71,7 @@ def main() -> None:
     deploy(
         *deployments(given.folder),
         work_pool_name=given.pool,
-        image=image(given.image) if given.build else given.image,
+        image=image(given.image, given.base) if given.build else given.image,
         build=given.build,
         push=given.push,
         print_next_steps_message=False,

@@ -32,6 +32,8 @@ def _roomy(folder: Path) -> bool:
     )
 
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes would each compile all of Trawl
+
 # Each commit waits for a disk several times, of a lake and of Prefect's database alike.
 if "TMPDIR" not in os.environ and _roomy(MEMORY):
     os.environ["TMPDIR"], tempfile.tempdir = str(MEMORY), None

@@ -4,9 +4,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
-from cluster import CONTEXT, ROOT, Prefect, get, kubectl, port_forward
+from cluster import CONTEXT, ROOT, Prefect, get, kubectl, port_forward, secret
 from installing import VALUES, image, own_namespace
 
 pytestmark = pytest.mark.long
@@ -106,3 +107,23 @@ def test_a_release_is_deployed_upgraded_kept_when_the_next_one_fails_and_rolled_
         assert serving(namespace) == (first.partition("@")[2], "first")
         kubectl("wait", "pod", "--all", "--for=condition=Ready", "--timeout=60s", "-l",
                 "app.kubernetes.io/component in (server,worker,postgres,minio)", namespace=namespace)  # fmt: skip
+
+
+def test_an_example_has_its_image_built_by_docker_and_runs_from_it(prefect):
+    if not CONTEXT.startswith("kind-"):
+        pytest.skip("the image is loaded into a node of kind")
+    built = "trawl:showcase"
+    login = {"PREFECT_API_URL": f"{prefect.address}/api", "PREFECT_API_AUTH_STRING": secret("trawl-api")["auth-string"]}
+    program = [sys.executable, "examples/deploy.py", "--image", built, "--base", image()]
+    done = subprocess.run(program, cwd=ROOT, env=os.environ | login, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    try:
+        subprocess.run(
+            ["kind", "load", "docker-image", "--name", NODE.removesuffix("-control-plane"), built], check=True
+        )
+        run_id = prefect.start("report/report-docker-py-deploy", day="2026-01-02", detail="full")
+        assert prefect.wait(run_id)["state_type"] == "COMPLETED", prefect.logs(run_id)
+        [job] = get("jobs", "-l", f"prefect.io/flow-run-id={run_id}")
+        assert job["spec"]["template"]["spec"]["containers"][0]["image"] == built
+    finally:
+        docker("image", "rm", "--force", built)

@@ -7,6 +7,7 @@ was). Finding the two instants first and joining back costs a third of the memor
 import os
 import re
 import tempfile
+import threading
 from datetime import datetime
 
 import duckdb
@@ -21,6 +22,9 @@ _standing = ", ".join(f"s.{field.name}" for field in STANDING)
 _content = ", ".join(f"c.{field.name}" for field in CONTENT)
 
 _MEMORY = "500MB"
+
+_opening = threading.Lock()
+"""An instance that another thread finds while it is being made lacks its Arrow functions, and that thread's question fails."""
 
 LATEST = """
 SELECT endpoint, key, max(valid_from) AS valid_from, max(checked_at) AS checked_at, max(version) AS version,
@@ -49,7 +53,8 @@ def connect(memory: str = _MEMORY) -> duckdb.DuckDBPyConnection:
 
 def open_own(memory: str = _MEMORY, name: str = "") -> duckdb.DuckDBPyConnection:
     """A private, in-memory DuckDB that spills to a temporary folder and reaches for nothing outside."""
-    con = duckdb.connect(f":memory:{name}")
+    with _opening:
+        con = duckdb.connect(f":memory:{name}")
     con.execute(f"SET memory_limit = '{memory}'")
     con.execute(f"SET temp_directory = {literal(f'{tempfile.gettempdir()}/trawl-duckdb')}")
     con.execute("SET preserve_insertion_order = false")
