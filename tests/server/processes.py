@@ -61,19 +61,7 @@ class Server:
             self.start()
 
     def ask(self, verb: str, path: str, body: Any = None) -> Any:
-        """As Prefect's own client does: SQLite takes one writer at a time, and a busy server answers 503."""
-        for _ in range(40):
-            try:
-                answer = httpx.request(verb, f"{self.url}/{path.lstrip('/')}", json=body, timeout=60, auth=self.auth)
-            except httpx.ReadTimeout:
-                if verb != "GET":  # only a question can be asked twice
-                    raise
-                continue
-            if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(0.5)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+        return asked(verb, f"{self.url}/{path.lstrip('/')}", body, auth=self.auth)
 
     def requests(self) -> int:
         """How many requests it has answered, by its log."""
@@ -93,6 +81,22 @@ class Server:
             "PREFECT_LOGGING_COLORS": "false",
             **({"PREFECT_API_AUTH_STRING": ":".join(self.auth)} if self.auth else {}),
         }
+
+
+def asked(verb: str, url: str, body: Any = None, auth: tuple[str, str] | None = None) -> Any:
+    """As Prefect's own client does: SQLite takes one writer at a time, and a busy server answers 503."""
+    for _ in range(40):
+        try:
+            answer = httpx.request(verb, url, json=body, timeout=60, auth=auth)
+        except httpx.ReadTimeout:
+            if verb != "GET":  # only a question can be asked twice
+                raise
+            continue
+        if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(0.5)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
 
 
 def spawn(command: list[str], env: dict[str, str], log: Path, folder: Path | None = None) -> subprocess.Popen[bytes]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.server.processes import PREFECT, Server, end, spawn, until
@@ -52,18 +51,18 @@ def pulling(prefect_server: Server, tmp_path_factory: pytest.TempPathFactory) ->
 
 def run(server: Server, name: str) -> str:
     """Run a deployment to its end; the log."""
-    found = httpx.get(f"{server.url}/deployments/name/pulled/{name}").raise_for_status().json()
-    begun = httpx.post(f"{server.url}/deployments/{found['id']}/create_flow_run", json={}).raise_for_status().json()
+    found = server.ask("GET", f"deployments/name/pulled/{name}")
+    begun = server.ask("POST", f"deployments/{found['id']}/create_flow_run", {})
 
     def state() -> dict[str, Any]:
-        return httpx.get(f"{server.url}/flow_runs/{begun['id']}").raise_for_status().json()["state"]
+        return dict(server.ask("GET", f"flow_runs/{begun['id']}")["state"])
 
     until(lambda: state()["type"] in {"COMPLETED", "FAILED", "CRASHED"}, "the run's end")
     assert state()["type"] == "COMPLETED", state()
     wanted = {"logs": {"flow_run_id": {"any_": [begun["id"]]}}}
 
     def log() -> str:
-        return "\n".join(line["message"] for line in httpx.post(f"{server.url}/logs/filter", json=wanted).json())
+        return "\n".join(line["message"] for line in server.ask("POST", "logs/filter", wanted))
 
     until(lambda: "hello you" in log(), "the run's log")
     return log()

@@ -19,10 +19,7 @@ SERVED = "Ultimate%20PokeAPI%20Prefect%20Showcase/showcase-local-serve-deploymen
 
 
 def ask(server: Server, path: str, body: object = None) -> Any:
-    url = f"{server.url}{path}"
-    answer = httpx.get(url, timeout=30) if body is None else httpx.post(url, json=body, timeout=30)
-    answer.raise_for_status()
-    return answer.json()
+    return server.ask("GET" if body is None else "POST", path, body)
 
 
 def program(server: Server, name: str, *arguments: str, ends: int = 0) -> str:

@@ -59,10 +59,7 @@ class Shell:
         return said
 
     def ask(self, path: str, body: object = None) -> Any:
-        url = f"{self.server.url}{path}"
-        answer = httpx.get(url, timeout=30) if body is None else httpx.post(url, json=body, timeout=30)
-        answer.raise_for_status()
-        return answer.json()
+        return self.server.ask("GET" if body is None else "POST", path, body)
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.crawling import contents
-from tests.server.processes import free_port, until
+from tests.server.processes import asked, free_port, until
 from trawl.replica import GeneratedCatalogue, ReplicaApp, running
 
 TRAWL = [sys.executable, "-c", "import sys; sys.argv[0] = 'trawl'; from trawl.cli import main; main()"]
@@ -30,10 +31,8 @@ class Served:
     def said(self) -> str:
         return self.log.read_text()
 
-    def ask(self, path: str, body: object = None, verb: str = "POST") -> object:
-        answer = httpx.request(verb, f"http://127.0.0.1:{self.port}/api{path}", json=body, timeout=30)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+    def ask(self, path: str, body: object = None, verb: str = "POST") -> Any:
+        return asked(verb, f"http://127.0.0.1:{self.port}/api{path}", body)
 
     def descendants(self) -> set[int]:
         """All that it started, and what that started."""
