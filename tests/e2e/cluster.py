@@ -109,9 +109,14 @@ class Prefect:
         self.post("/deployments/", {"pull_steps": [step], "enforce_parameter_schema": False, **body})
         return f"{flow}/{name}"
 
-    def logs(self, run_id: str) -> str:
-        """What a run and its subflows have said."""
-        inner = self.post("/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}})
-        ids = [run_id, *(run["id"] for run in inner)]
-        body = {"logs": {"flow_run_id": {"any_": ids}}, "sort": "TIMESTAMP_ASC"}
-        return "\n".join(line["message"] for line in self.post("/logs/filter", body))
+    def logs(self, run_id: str, says: str = "") -> str:
+        """What a run and its subflows have said, once that has come: lines are sent in batches, the state at once."""
+        deadline = time.monotonic() + 20
+        while True:
+            inner = self.post("/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}})
+            ids = [run_id, *(run["id"] for run in inner)]
+            body = {"logs": {"flow_run_id": {"any_": ids}}, "sort": "TIMESTAMP_ASC"}
+            text = "\n".join(line["message"] for line in self.post("/logs/filter", body))
+            if says in text or time.monotonic() > deadline:
+                return text
+            time.sleep(0.5)

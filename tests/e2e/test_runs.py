@@ -24,7 +24,7 @@ def test_a_triggered_run_completes_as_a_job(prefect, refreshed):
     job = job_of(refreshed["id"])
     kubectl("wait", f"job/{job['metadata']['name']}", "--for=condition=Complete", "--timeout=60s")
     assert job["spec"]["ttlSecondsAfterFinished"] >= 300
-    assert "refresh of pokeapi" in prefect.logs(refreshed["id"])
+    assert "refresh of pokeapi" in prefect.logs(refreshed["id"], says="refresh of pokeapi")
 
 
 def test_a_run_shows_its_report(prefect, refreshed):
@@ -35,7 +35,7 @@ def test_a_run_shows_its_report(prefect, refreshed):
     assert shown["refresh-pokeapi"].startswith("**pokeapi: done**")
     assert '"endpoint": "pokemon"' in shown["endpoints-pokeapi"]
     assert shown.keys() >= {"runs-pokeapi", "progress-pokeapi"}
-    assert ("changes-pokeapi" in shown) != ("0 new, 0 changed, 0 gone" in shown["refresh-pokeapi"])
+    assert ("changes-pokeapi" in shown) != ("\n0 new, 0 changed, 0 gone" in shown["refresh-pokeapi"])
 
 
 @pytest.mark.usefixtures("refreshed")

@@ -65,7 +65,7 @@ def test_a_result_that_one_pod_kept_is_found_by_the_next(prefect, keep):
     for _ in range(2):
         run_id = prefect.start(keep, rows=rows % 1000 + 10)
         assert prefect.wait(run_id)["state_type"] == "COMPLETED", prefect.logs(run_id)
-        said.append(prefect.logs(run_id))
+        said.append(prefect.logs(run_id, says="Finished in state"))
     assert "computing" in said[0]
     assert "computing" not in said[1]
 
@@ -102,7 +102,7 @@ def test_a_suspended_run_gives_its_pod_back_and_what_it_did_is_not_done_again(pr
     gone(run_id)
     prefect.post(f"/flow_runs/{run_id}/resume", {})
     assert prefect.wait(run_id, 120)["state_type"] == "COMPLETED", prefect.logs(run_id)
-    assert prefect.logs(run_id).count("step 1 is done here and now") == 1
+    assert prefect.logs(run_id, says="Finished in state").count("step 1 is done here and now") == 1
     assert len(get("jobs", "-l", f"prefect.io/flow-run-id={run_id}")) == 2
 
 
