@@ -67,6 +67,7 @@ def test_a_result_that_one_pod_kept_is_found_by_the_next(prefect, keep):
         assert prefect.wait(run_id)["state_type"] == "COMPLETED", prefect.logs(run_id)
         said.append(prefect.logs(run_id, says="Finished in state"))
     assert "computing" in said[0]
+    assert "Finished in state Cached" in said[1]
     assert "computing" not in said[1]
 
 

@@ -50,7 +50,12 @@ def served(prefect_server: Server, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def is_there(server: Server, name: str) -> bool:
-    return httpx.get(f"{server.url}/deployments/name/{name}", timeout=30).status_code == 200
+    try:
+        return bool(ask(server, f"/deployments/name/{name}"))
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != 404:
+            raise
+        return False
 
 
 def state_of(server: Server, run: str) -> str:
