@@ -117,6 +117,7 @@ _MESSAGES = {
     "missing": "is missing",
     "model_type": "should be a mapping",
     "dict_type": "should be a mapping",
+    "model_attributes_type": "should be a mapping with a `kind`: none, offset, page, cursor or link",
     "too_short": "has none; write at least one, for example `endpoints: {users: {}}`",
     "string_pattern_mismatch": "is a name of lower-case letters, digits and '_', beginning with a letter",
     "union_tag_invalid": "has an unknown `kind`; there are none, offset, page, cursor and link",

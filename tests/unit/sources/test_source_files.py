@@ -51,6 +51,10 @@ def test_pokeapi_has_every_endpoint_and_the_encounters_as_a_child() -> None:
         ("name: api\nbase_url: ftp://h\nendpoints: {a: }", "my.yaml: base_url: 'ftp://h' is not an http(s) address; write for example https://api.example.com/v1"),
         ("name: api\nbase_url: https://h\nendpoints: {list: {labl: x}}", "my.yaml: endpoints.list.labl: unknown key; did you mean 'label'?"),
         ("name: api\nbase_url: https://h\nendpoints: {link: {list: {prams: x}}}", "my.yaml: endpoints.link.list.prams: unknown key; did you mean 'params'?"),
+        (
+            "name: api\nbase_url: https://h\nendpoints: {a: {list: {path: a, pagination: ofset}}}",
+            "my.yaml: endpoints.a.list.pagination: should be a mapping with a `kind`: none, offset, page, cursor or link (it is 'ofset')",
+        ),
         ("name: api\nbase_url: https://h\nendpoints: {a: 5}", "my.yaml: endpoints.a: should be a mapping (it is 5)"),
         ("name: api\nbase_url: https://h", "my.yaml: endpoints: is missing"),
         ("name: api\nbase_url: https://h\nendpoints: {a: {parent: b}, b: {parent: a}}", "my.yaml: the parents of endpoint 'a' form a cycle"),
