@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.server.processes import PREFECT, Server, until, worker
+from trawl.lake import Lake
 from trawl.replica import GeneratedCatalogue, ReplicaApp
 
 RECORDS = 1_500
@@ -101,6 +102,13 @@ class Place:
         return list(
             self.post("flow_runs/filter", {"flow_runs": {"tags": {"all_": [f"pods-of:{run}"]}}, "sort": "ID_DESC"})
         )
+
+    def keeps_waiting(self, pod: dict[str, Any]) -> bool:
+        """Whether records of a pod's shards are among those that the API keeps waiting."""
+        run, shards = pod["parameters"]["run"], pod["parameters"]["shards"]
+        runs = Lake(self.lake).source("pokeapi").runs
+        priors = (prior for shard in shards for prior in runs.read_shard(run, shard))
+        return any(self.api.held.fullmatch(f"{prior.endpoint}/{prior.key}") for prior in priors)
 
     def log(self, run: str) -> str:
         """What the flow runs of a run's sources have said."""

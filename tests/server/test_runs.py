@@ -83,7 +83,8 @@ def test_of_a_pod_that_is_killed_only_its_unfinished_shards_are_fetched_again(pl
     run = place.start(pods=3)
     until(lambda: place.api.waiting, "a pod that waits")
     until(lambda: len([p for p in place.pods(run) if p["state"]["type"] == "COMPLETED"]) >= 1, "a pod that is done")
-    victim = next(pod for pod in place.pods(run) if pod["state"]["type"] == "RUNNING" and processes_of(pod["id"]))
+    # One that runs may have finished its shards already; one that is kept waiting has not.
+    victim = next(pod for pod in place.pods(run) if place.keeps_waiting(pod) and processes_of(pod["id"]))
     for number in processes_of(victim["id"]):
         os.kill(number, signal.SIGKILL)
     place.api.release()
