@@ -1,6 +1,7 @@
 """Further installations of the chart, each in a namespace of its own, from the image that runs in the first one."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,13 @@ def image() -> str:
 def helm(*arguments: str, namespace: str) -> subprocess.CompletedProcess[str]:
     command = ["helm", "--kube-context", CONTEXT, "--namespace", namespace, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def make(namespace: str, *words: str, path: str = "") -> subprocess.CompletedProcess[str]:
+    """`make WORDS` on an installation in the cluster; `path` goes before PATH."""
+    command = ["make", *words, f"NAMESPACE={namespace}", f"KUBE_CONTEXT={CONTEXT}"]
+    env = os.environ | {"PATH": os.pathsep.join(filter(None, (path, os.environ["PATH"])))}
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 def apply(*objects: dict[str, Any], namespace: str) -> None:

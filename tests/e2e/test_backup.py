@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from cluster import CONTEXT, NAMESPACE, ROOT, Prefect, get, kubectl, port_forward, secret
-from installing import apply, install, own_namespace
+from cluster import NAMESPACE, Prefect, get, kubectl, port_forward, secret
+from installing import apply, install, make, own_namespace
 
 pytestmark = pytest.mark.long
 
@@ -16,9 +16,8 @@ VERSIONS = "SELECT * FROM pokeapi.versions ORDER BY endpoint, key, version"
 RUNS = "SELECT run_id, status, requests FROM pokeapi.runs ORDER BY run_id"
 
 
-def make(*words: str, namespace: str = NAMESPACE, code: int = 0) -> str:
-    command = ["make", *words, f"NAMESPACE={namespace}", f"KUBE_CONTEXT={CONTEXT}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def made(*words: str, namespace: str = NAMESPACE, code: int = 0) -> str:
+    done = make(namespace, *words)
     assert (done.returncode == 0) == (code == 0), done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout + done.stderr
 
@@ -43,15 +42,15 @@ def backup(crawled: None) -> str:
     with signed_in() as prefect:
         if prefect.http.get("/variables/name/kept_by_backup").status_code == 404:
             prefect.post("/variables/", {"name": "kept_by_backup", "value": "yes", "tags": []})
-    said = make("backup")
+    said = made("backup")
     [line] = [line for line in said.splitlines() if "objects" in line]
     assert "with prefect.dump" in said
     return line.partition(":")[0]
 
 
 def test_a_backup_is_listed_and_a_second_one_copies_nothing(backup):
-    assert backup in make("backups")
-    again = make("backup")
+    assert backup in made("backups")
+    again = made("backup")
     assert "of which 0 were new" in again
     assert again.count("prefect.dump")
 
@@ -65,7 +64,7 @@ def test_flow_runs_cannot_reach_the_backups(backup):
 
 def test_a_lake_that_is_not_empty_is_not_restored_over(backup):
     before = asked(NAMESPACE, VERSIONS)
-    said = make("restore", code=2)
+    said = made("restore", code=2)
     assert "is not empty" in said
     kubectl("rollout", "status", "deployment/trawl-server", "--timeout=300s")
     kubectl("rollout", "status", "deployment/trawl-worker", "--timeout=300s")
@@ -93,7 +92,7 @@ def elsewhere() -> Iterator[str]:
 
 
 def test_a_new_installation_gets_all_of_it_back_and_works(backup, elsewhere):
-    said = make("restore", f"AT={backup}", namespace=elsewhere)
+    said = made("restore", f"AT={backup}", namespace=elsewhere)
     assert f"{backup} is restored" in said
     assert "Prefect's database is restored" in said
     assert asked(elsewhere, VERSIONS) == asked(NAMESPACE, VERSIONS)
@@ -119,7 +118,7 @@ def asked(namespace: str, sql: str) -> list[dict]:
 def test_a_new_password_keeps_runs_working_and_the_old_one_is_worth_nothing(kind):
     name = f"trawl-{kind}"
     before = secret(name)
-    said = make("rotate", f"SECRET={kind}")
+    said = made("rotate", f"SECRET={kind}")
     after = secret(name)
     changed = {key for key in before if before[key] != after[key]}
     assert changed
@@ -150,7 +149,7 @@ def _a_run_is_named(prefect: Prefect) -> None:
     while not get("pods", "-l", f"prefect.io/flow-run-id={run_id}"):
         pass
     before = secret("trawl-api")
-    said = make("rotate", "SECRET=api", code=2)
+    said = made("rotate", "SECRET=api", code=2)
     assert name in said
     assert "FORCE=1" in said
     assert secret("trawl-api") == before
@@ -159,5 +158,5 @@ def _a_run_is_named(prefect: Prefect) -> None:
 
 
 def test_an_unknown_secret_is_refused_with_those_that_there_are():
-    assert "api, postgres, minio, s3, valkey" in make("rotate", "SECRET=postgre", code=2)
-    assert "has made no Secret for valkey" in make("rotate", "SECRET=valkey", code=2)
+    assert "api, postgres, minio, s3, valkey" in made("rotate", "SECRET=postgre", code=2)
+    assert "has made no Secret for valkey" in made("rotate", "SECRET=valkey", code=2)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from cluster import CONTEXT, ROOT, Prefect, get, kubectl, port_forward, secret
-from installing import VALUES, image, own_namespace
+from installing import VALUES, image, make, own_namespace
 
 pytestmark = pytest.mark.long
 
@@ -52,12 +52,6 @@ def pushed(revision: str) -> str:
         docker("image", "rm", "--force", tag)
 
 
-def make(namespace: str, target: str, *words: str, path: str = "") -> subprocess.CompletedProcess[str]:
-    command = ["make", target, f"NAMESPACE={namespace}", f"KUBE_CONTEXT={CONTEXT}", f"VALUES={VALUES}", *words]
-    env = os.environ | {"PATH": f"{path}{os.environ['PATH']}"}
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-
-
 def serving(namespace: str) -> tuple[str, str]:
     """The image of the worker, and the version that the deployments in Prefect are at: they move together."""
     [worker] = get("deployments", "-l", "app.kubernetes.io/component=worker", namespace=namespace)
@@ -81,19 +75,19 @@ def test_a_release_is_deployed_upgraded_kept_when_the_next_one_fails_and_rolled_
     if found is None:
         pytest.skip(f"{helm} is not installed")
     (tmp_path / "helm").symlink_to(found)
-    path = f"{tmp_path}:"
+    deploy, path = ("deploy", f"VALUES={VALUES}"), str(tmp_path)
     first, second = pushed("first"), pushed("second")
     with own_namespace("trawl-deployed") as namespace:
-        installed = make(namespace, "deploy", f"IMAGE={first}", path=path)
+        installed = make(namespace, *deploy, f"IMAGE={first}", path=path)
         assert installed.returncode == 0, installed.stdout + installed.stderr
         assert serving(namespace) == (first.partition("@")[2], "first")
 
-        upgraded = make(namespace, "deploy", f"IMAGE={second}", path=path)
+        upgraded = make(namespace, *deploy, f"IMAGE={second}", path=path)
         assert upgraded.returncode == 0, upgraded.stdout + upgraded.stderr
         assert "make rollback TO=1" in upgraded.stdout
         assert serving(namespace) == (second.partition("@")[2], "second")
 
-        failed = make(namespace, "deploy", f"IMAGE={NOWHERE}", "TIMEOUT=90s", path=path)
+        failed = make(namespace, *deploy, f"IMAGE={NOWHERE}", "TIMEOUT=90s", path=path)
         assert failed.returncode != 0
         assert "ErrImagePull" in failed.stdout
         assert "Revision 2 is what runs, as before" in failed.stderr
