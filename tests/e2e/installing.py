@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from cluster import CONTEXT, ROOT, get, kubectl
+from cluster import CONTEXT, ROOT, Json, get, kubectl
 
 VALUES = ROOT / "k8s" / "values-kind.yaml"
 SCENARIOS = ROOT / "helm" / "trawl" / "ci"
@@ -67,3 +67,16 @@ def tested(namespace: str) -> str:
     done = helm("test", "trawl", "--logs", "--timeout=6m", namespace=namespace)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def ready(namespace: str) -> None:
+    """Wait until each part is Ready again."""
+    for kind in ("deployment", "statefulset"):
+        for one in get(kind, namespace=namespace):
+            kubectl("rollout", "status", f"{kind}/{one['metadata']['name']}", "--timeout=300s", namespace=namespace)
+
+
+def asked(namespace: str, sql: str) -> list[Json]:
+    """As `query`, inside: a worker finds its lake."""
+    said = kubectl("exec", "deploy/trawl-worker", "--", "trawl", "query", sql, "--format", "jsonl", namespace=namespace)
+    return [json.loads(line) for line in said.splitlines()]

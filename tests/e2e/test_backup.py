@@ -1,13 +1,12 @@
 """What is backed up comes back in a namespace of its own, and a new password for anybody keeps runs working."""
 
-import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from cluster import NAMESPACE, Prefect, get, kubectl, port_forward, secret
-from installing import apply, install, make, own_namespace
+from installing import apply, asked, install, make, own_namespace, ready
 
 pytestmark = pytest.mark.long
 
@@ -73,8 +72,7 @@ def test_a_lake_that_is_not_empty_is_not_restored_over(backup):
     before = asked(NAMESPACE, VERSIONS)
     said = made("restore", code=2)
     assert "is not empty" in said
-    kubectl("rollout", "status", "deployment/trawl-server", "--timeout=300s")
-    kubectl("rollout", "status", "deployment/trawl-worker", "--timeout=300s")
+    ready(NAMESPACE)
     assert asked(NAMESPACE, VERSIONS) == before
 
 
@@ -111,12 +109,6 @@ def test_a_new_installation_gets_all_of_it_back_and_works(backup, elsewhere):
         # Its own stores and keys, not those of the installation that the backup came from.
         refresh(restored, elsewhere)
     assert asked(elsewhere, VERSIONS) == asked(NAMESPACE, VERSIONS)
-
-
-def asked(namespace: str, sql: str) -> list[dict]:
-    """As `query`, inside: a worker finds its lake."""
-    said = kubectl("exec", "deploy/trawl-worker", "--", "trawl", "query", sql, "--format", "jsonl", namespace=namespace)
-    return [json.loads(line) for line in said.splitlines()]
 
 
 @pytest.mark.usefixtures("crawled")

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from cluster import NAMESPACE, Prefect, get, kubectl, port_forward, secret
-from installing import SCENARIOS, apply, helm, install, own_namespace, tested
+from installing import SCENARIOS, apply, helm, install, own_namespace, ready, tested
 
 pytestmark = pytest.mark.long
 
@@ -27,12 +27,6 @@ def ended(namespace, run_id, timeout=300):
             if time.monotonic() > deadline:
                 raise
             time.sleep(2)
-
-
-def ready(namespace):
-    for kind in ("deployment", "statefulset"):
-        for one in get(kind, namespace=namespace):
-            kubectl("rollout", "status", f"{kind}/{one['metadata']['name']}", "--timeout=300s", namespace=namespace)
 
 
 def survives_a_restart_of_each_part(namespace, components):
