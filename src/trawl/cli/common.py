@@ -46,10 +46,8 @@ talk = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
     """Run to the end, on uvloop where there is one; Ctrl-C cancels the work."""
-    try:
-        from uvloop import new_event_loop
-    except ImportError:
-        return asyncio.run(ending_soon(work))
+    from trawl.crawl import new_event_loop
+
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(ending_soon(work))
 

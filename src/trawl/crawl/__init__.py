@@ -8,6 +8,7 @@ from .probe import Probe, examine, probe
 from .progress import Progress, Quiet, count_of, some_of
 from .report import EndpointReport, Report
 from .shards import AT_ONCE, Done, ShardRunner, ShardWork, side_by_side
+from .tasks import new_event_loop, to_the_end
 from .upkeep.forget import Forgotten, forget
 from .upkeep.maintain import RETAIN, Maintained, maintain
 from .upkeep.rekey import Rekeyed, rekey
@@ -38,6 +39,7 @@ __all__ = [
     "find_quarantined",
     "forget",
     "maintain",
+    "new_event_loop",
     "pending_holds",
     "preview",
     "probe",
@@ -45,4 +47,5 @@ __all__ = [
     "replay",
     "side_by_side",
     "some_of",
+    "to_the_end",
 ]

@@ -1,4 +1,4 @@
-"""Tasks that end together, with one error for all of them, and threads that are not left behind."""
+"""Tasks that end together, with one error for all of them; threads that are not left behind; and the loop of both."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,6 +6,13 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from trawl.model.errors import TrawlError
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # there is none for Windows
+    from asyncio import new_event_loop  # type: ignore[assignment]
+
+__all__ = ["in_thread", "new_event_loop", "task_group", "to_the_end"]
 
 
 @asynccontextmanager
@@ -37,12 +44,14 @@ async def in_thread(function: Callable[..., _Result], *args: Any, stop: Callable
         raise
 
 
-async def to_the_end(function: Callable[..., _Result], *args: Any) -> _Result:
-    """Like `asyncio.to_thread`, but what it came to counts more than a cancellation, unless that is nothing (None)."""
+async def to_the_end(function: Callable[..., _Result], *args: Any, stop: Callable[[], object] | None = None) -> _Result:
+    """Like `in_thread`, but what it came to counts more than a cancellation, unless that is nothing (None)."""
     thread = asyncio.ensure_future(asyncio.to_thread(function, *args))
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
+        if stop is not None:
+            stop()
         await _rest(thread)
         if (result := thread.result()) is None:
             raise

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from prefect import Flow, flow, get_run_logger
@@ -18,6 +19,7 @@ from trawl.model.names import slug_of
 from trawl.sources import source_names
 
 from .configured import configured_crawler
+from .loops import on_own_loop
 from .pods import cancel_pods
 from .progress import FlowProgress
 from .running import open_lake, run_source
@@ -190,17 +192,12 @@ async def crawl_shard(
     progress = FlowProgress(log)
     try:
         crawler = await configured_crawler(source, log)
-        outcomes = await crawl_shards(
-            crawler,
-            await asyncio.to_thread(open_lake),
-            options,
-            run,
-            shards,
-            parts=pods,
-            shards=TaskShards(crawler, log, _nothing, processes=pods, at_once=1),
-            progress=progress,
-            load_block=await secret_loader(crawler),
+        lake = await asyncio.to_thread(open_lake)
+        secret = await secret_loader(crawler)
+        fetch = partial(
+            crawl_shards, crawler, lake, options, run, shards, parts=pods, progress=progress, load_block=secret
         )
+        outcomes = await on_own_loop(fetch, TaskShards(crawler, log, _nothing, processes=pods, at_once=1))
     except TrawlError as error:
         log.error("run %s: %s", run, error)  # noqa: TRY400
         return Failed(name=type(error).__name__, message=str(error))  # the parent acts by the name

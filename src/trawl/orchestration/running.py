@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from trawl.sources import SourceCrawler
 
 from . import artifacts, events
 from .configured import configured_crawler
+from .loops import on_own_loop
 from .pods import PodShards
 from .progress import FlowProgress
 from .secrets import secret_loader
@@ -53,9 +55,8 @@ async def run_source(name: str, options: CrawlOptions, pods: int) -> Report:
     progress = FlowProgress(log)
     shards = _shards(crawler, lake, options, pods, log, _live(name, progress))
     log.info("%s of %s begins", options.mode, name)
-    report = await crawl(
-        crawler, lake, options, progress=progress, load_block=await secret_loader(crawler), shards=shards
-    )
+    secret = await secret_loader(crawler)
+    report = await on_own_loop(partial(crawl, crawler, lake, options, progress=progress, load_block=secret), shards)
     log.info(
         "%s of %s: %s after %s requests in %.1f s (%s new, %s changed)",
         options.mode, name, report.status, report.requests, report.duration_s, report.total("new"), report.total("changed"),
