@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
 from trawl.model.errors import TrawlError
@@ -33,7 +35,7 @@ async def in_thread(function: Callable[..., _Result], *args: Any, stop: Callable
 
     `stop` is called then, to make it end sooner.
     """
-    thread = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    thread = _begun(function, *args)
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
@@ -46,7 +48,7 @@ async def in_thread(function: Callable[..., _Result], *args: Any, stop: Callable
 
 async def to_the_end(function: Callable[..., _Result], *args: Any, stop: Callable[[], object] | None = None) -> _Result:
     """Like `in_thread`, but what it came to counts more than a cancellation, unless that is nothing (None)."""
-    thread = asyncio.ensure_future(asyncio.to_thread(function, *args))
+    thread = _begun(function, *args)
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
@@ -56,6 +58,11 @@ async def to_the_end(function: Callable[..., _Result], *args: Any, stop: Callabl
         if (result := thread.result()) is None:
             raise
         return result
+
+
+def _begun(function: Callable[..., _Result], *args: Any) -> asyncio.Future[_Result]:
+    """A thread as a future, not a task: who cancels all tasks of a loop would cancel the waiting for it."""
+    return asyncio.get_running_loop().run_in_executor(None, partial(copy_context().run, function, *args))
 
 
 async def _rest(thread: asyncio.Future[Any]) -> None:

@@ -15,6 +15,8 @@ from trawl.lake import Outcome
 
 __all__ = ["on_own_loop"]
 
+_LOOK = 1.0  # seconds between two looks at whether the other loop still lives
+
 _Result = TypeVar("_Result")
 _Result_co = TypeVar("_Result_co", covariant=True)
 
@@ -86,25 +88,34 @@ async def _awaited(work: ShardWork, connections: int) -> Outcome:
 
 
 async def _across(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Await what runs on the loop of another thread. A cancellation goes over there, and waits for the end of the work."""
-    ended = asyncio.get_running_loop().create_future()
+    """Await what runs on the loop of another thread. A cancellation goes over there, and waits for the end of the work.
+
+    Raises RuntimeError where that loop is closed, as a flow's is by SystemExit: nobody would ever say that the work ended.
+    """
+    here = asyncio.get_running_loop()
+    ended = here.create_future()
     tasks: list[asyncio.Task[_Result]] = []
 
+    def end(_: object) -> None:
+        with suppress(RuntimeError):  # closed: nobody waits
+            here.call_soon_threadsafe(ended.set_result, None)
+
     def begin() -> None:
-        task = loop.create_task(work)
-        task.add_done_callback(lambda _: ended.get_loop().call_soon_threadsafe(ended.set_result, None))
-        tasks.append(task)
+        tasks.append(loop.create_task(work))
+        tasks[0].add_done_callback(end)
 
     loop.call_soon_threadsafe(begin)
     cancelled = False
     while not ended.done():
+        if loop.is_closed():
+            raise RuntimeError("the other event loop is closed")
         try:
-            await asyncio.shield(ended)
+            await asyncio.wait([ended], timeout=_LOOK)
         except asyncio.CancelledError:
             cancelled = True
-            loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
-    [task] = tasks
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
     if cancelled:
-        task.cancelled() or task.exception()  # seen: the cancellation is what goes on
+        tasks[0].cancelled() or tasks[0].exception()  # seen: the cancellation is what goes on
         raise asyncio.CancelledError
-    return task.result()
+    return tasks[0].result()
