@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 from http import HTTPStatus
 
 _RESETS = ("ratelimit-reset", "x-ratelimit-reset", "x-rate-limit-reset", "x-ratelimit-reset-after")
@@ -119,15 +120,20 @@ def _window(text: str, now: datetime) -> timedelta | None:
 
 def remaining_age(headers: Mapping[str, str]) -> timedelta | None:
     """How long caches may go on giving this same answer: its max-age (shared caches first) less its Age."""
-    ages = {}
-    for directive in headers.get("cache-control", "").lower().split(","):
-        name, _, text = directive.strip().partition("=")
-        if (seconds := _seconds(text.strip(' "'))) is not None:
-            ages[name.strip()] = seconds
-    lifetime = ages.get("s-maxage", ages.get("max-age"))
+    lifetime = _lifetime(headers.get("cache-control", ""))
     if lifetime is None:
         return None
     return timedelta(seconds=max(0, lifetime - (_seconds(headers.get("age", "").strip()) or 0)))
+
+
+@lru_cache(maxsize=256)  # all answers of an API say the same
+def _lifetime(cache_control: str) -> int | None:
+    ages = {}
+    for directive in cache_control.lower().split(","):
+        name, _, text = directive.strip().partition("=")
+        if (seconds := _seconds(text.strip(' "'))) is not None:
+            ages[name.strip()] = seconds
+    return ages.get("s-maxage", ages.get("max-age"))
 
 
 def _seconds(text: str, most: int = 10**9) -> int | None:
