@@ -12,7 +12,7 @@ from bench.measure import Run, crawl, replica, served, step, total
 from bench.options import Options
 from bench.report import Section
 
-FEW, MANY = 3_000, 12_000
+FEW, MANY = 3_000, 40_000
 OURS, FLOW = "trawl run pokeapi --rate unlimited", "the flow refresh, rate: unlimited"
 KINDS = {
     "crawl": ("new", ""),

@@ -8,7 +8,7 @@ from bench.measure import replica, served, step
 from bench.options import Options
 from bench.report import Section
 
-RECORDS, SLOW = 40_000, "100ms"
+RECORDS, SLOW = 40_000, "0.1s"
 
 
 def bench(options: Options) -> Section:

@@ -1,6 +1,7 @@
 """The flows, on a real Prefect server of the tests' own, against a replica: what they do, show and tell."""
 
 import asyncio
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,18 @@ def test_no_more_requests_are_in_flight_than_the_operators_limit_has_slots(place
         asyncio.run(limit(6))
         assert refresh(force=True).is_completed()
         assert 1 < flight.most <= 3  # two shards may work at once
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize(("slots", "each"), [(100, 8), (8, 8), (6, 3), (1, 1)])
+def test_a_limit_with_room_for_a_process_takes_no_request_from_its_shards(slots: int, each: int) -> None:
+    async def first() -> int:
+        await limit(slots)
+        log = logging.getLogger("test")
+        async with valve.Valve("pokeapi-public-calls", log, processes=1, at_once=2) as of, of.slots(8) as found:
+            return found
+
+    assert asyncio.run(first()) == each
 
 
 def test_a_run_waits_while_the_limit_is_closed_and_says_so(

@@ -64,7 +64,8 @@ class Valve:
             await self._freed.wait_for(lambda: not self._taken or self._taken + share <= self._slots)
             self._taken += share
         try:
-            yield share
+            # All of them where the limit takes none away: the client has no more in flight, whichever shard they are of.
+            yield connections if self._slots >= connections else share
         finally:
             async with self._freed:
                 self._taken -= share
