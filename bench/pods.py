@@ -8,7 +8,7 @@ from bench.measure import replica, served, step
 from bench.options import Options
 from bench.report import Section
 
-RECORDS, SLOW = 40_000, "0.1s"
+RECORDS, LATENCY = 40_000, "0.1s"
 
 
 def bench(options: Options) -> Section:
@@ -20,7 +20,7 @@ def bench(options: Options) -> Section:
     begun: list[float] = []
     home = options.folder / "prefect"
     home.mkdir()
-    with replica("--generate", str(records), "--fault", "slow=1", "--fault", f"slow_time={SLOW}") as url:
+    with replica("--generate", str(records), "--fault", f"latency={LATENCY}") as url:
         serve = json.dumps({"home": str(home), "url": url})
         with served([sys.executable, "-m", "bench.steps", "pods:serve", serve]) as server:
             step("pods:refresh", server=server, home=str(home), pods=3)  # what is stored is the same for all
@@ -36,7 +36,7 @@ def bench(options: Options) -> Section:
     section.add("**3 pods : 1 pod**", ratios, "times", "both, in the same round", "≤ 0.45", code=False)
     section.add("asked for until the run begins", begun, "s", "the worker's poll, a process, imports", code=False)
     section.notes.append(
-        f"{records:,} generated records that have not changed (304), each answer {SLOW} late; 20 concurrent requests a "
+        f"{records:,} generated records that have not changed (304), each answer {LATENCY} late; 20 concurrent requests a "
         "pod. A pod is a process of a worker on the same machine, so all of them share its cores; the start of the pods "
         "is part of their time."
     )

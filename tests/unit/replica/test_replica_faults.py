@@ -148,6 +148,14 @@ def test_a_slow_body_arrives_whole_in_the_time_that_it_takes(small: Catalogue) -
         assert datetime.now(UTC) - begun >= timedelta(seconds=0.19)
 
 
+def test_latency_is_before_every_answer_refusals_too(small: Catalogue) -> None:
+    with served(small, latency="0.1s", refused=0.5) as (url, _), httpx.Client() as client:
+        for key in range(1, 5):
+            begun = datetime.now(UTC)
+            assert client.get(f"{url}/move/{key}/").status_code in {200, 404, 429}
+            assert datetime.now(UTC) - begun >= timedelta(seconds=0.09)
+
+
 def test_a_storm_refuses_everything_for_so_many_requests(small: Catalogue) -> None:
     found = statuses(asked(small, storm_every=5, storm_requests=3), 20)
     assert found == [200] * 5 + [429] * 3 + [200] * 5 + [429] * 3 + [200] * 4

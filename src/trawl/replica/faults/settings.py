@@ -73,6 +73,7 @@ class Faults:
 
     errors: float = _fault(0.0, _SHARE, "share of requests answered 500, 502, 503 or 504")
     resets: float = _fault(0.0, _SHARE, "share of requests whose connection is reset without an answer")
+    latency: timedelta = _fault(timedelta(0), _TIME, "how long every request waits for its answer")  # noqa: RUF009
     slow: float = _fault(0.0, _SHARE, "share of bodies that arrive slowly, over `slow_time`")
     slow_time: timedelta = _fault(timedelta(seconds=1), _TIME, "how long a slow body takes")  # noqa: RUF009
     cut: float = _fault(0.0, _SHARE, "share of bodies that end half-way, and the connection with them")

@@ -45,6 +45,8 @@ class WireApp:
         def hit(fault: str, share: float) -> bool:
             return share > 0 and self._chance.roll(fault, url, nth) < share
 
+        if faults.latency:
+            await asyncio.sleep(faults.latency.total_seconds())
         if self._storming() or hit("refused", faults.refused):
             await reply(send, self._refusal(url, nth))
         elif hit("resets", faults.resets):
