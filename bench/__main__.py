@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import commit, crawl, flow, memory, plan, pods
+from bench import commit, crawl, flow, memory, plan
 from bench.options import Options
 from bench.report import PAGE, Section, save
 
@@ -20,7 +20,6 @@ BENCHES: dict[str, Callable[[Options], Section | None]] = {
     "commit": commit.bench,
     "plan": plan.bench,
     "flow": flow.bench,
-    "pods": pods.bench,
 }
 
 
