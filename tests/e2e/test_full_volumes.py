@@ -27,7 +27,12 @@ def small_volume(component: str, megabytes: int) -> Iterator[str]:
         on_node(f"mkdir -p {path} && mount -t tmpfs -o size={megabytes}m,mode=777 tmpfs {path}")
         size, access = {"storage": f"{megabytes}Mi"}, ["ReadWriteOnce"]
         volume = {"capacity": size, "accessModes": access, "hostPath": {"path": path}, "storageClassName": ""}
-        claim = {"accessModes": access, "resources": {"requests": size}, "volumeName": namespace, "storageClassName": ""}
+        claim = {
+            "accessModes": access,
+            "resources": {"requests": size},
+            "volumeName": namespace,
+            "storageClassName": "",
+        }
         try:
             apply(
                 {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": namespace}, "spec": volume},
