@@ -12,12 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from trawl.lake.log.sql import connect
 from trawl.replica import GeneratedCatalogue, ReplicaApp, running
 
-settings.register_profile("laws", derandomize=True, deadline=None, database=None, max_examples=60)
+# Nothing of it depends on how busy the machine is.
+settings.register_profile(
+    "laws",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
+    max_examples=60,
+)
 settings.load_profile("laws")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from cluster import CONTEXT, ROOT, Json, get, kubectl
+from cluster import CONTEXT, NAMESPACE, ROOT, Json, get, kubectl
 
 VALUES = ROOT / "k8s" / "values-kind.yaml"
 SCENARIOS = ROOT / "helm" / "trawl" / "ci"
@@ -46,6 +46,19 @@ def own_namespace(name: str) -> Iterator[str]:
         yield name
     finally:
         kubectl("delete", "namespace", name, "--timeout=300s")
+
+
+@contextmanager
+def let_in(guest: str, component: str) -> Iterator[None]:
+    """Open a component of the first installation to another namespace: its policies let in its own clients alone."""
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": guest}}}]
+    chosen = {"matchLabels": {"app.kubernetes.io/component": component}}
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": guest}}
+    apply({**policy, "spec": {"podSelector": chosen, "ingress": [{"from": peers}]}}, namespace=NAMESPACE)
+    try:
+        yield
+    finally:
+        kubectl("delete", "networkpolicy", guest)
 
 
 def install(namespace: str, *values: str, files: Sequence[object] = ()) -> None:

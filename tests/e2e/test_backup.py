@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from cluster import NAMESPACE, Prefect, get, kubectl, port_forward, secret
-from installing import apply, asked, install, make, own_namespace, ready
+from installing import asked, install, let_in, make, own_namespace, ready
 
 pytestmark = pytest.mark.long
 
@@ -83,17 +83,10 @@ def elsewhere() -> Iterator[str]:
     with own_namespace("trawl-restored") as namespace:
         words = [f"--from-literal=access-key={keys['root-user']}", f"--from-literal=secret-key={keys['root-password']}"]
         kubectl("create", "secret", "generic", "backup-keys", *words, namespace=namespace)
-        # A store that is not this release's: its policy lets in its own pods alone.
-        peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}]
-        minio = {"podSelector": {"matchLabels": {"app.kubernetes.io/component": "minio"}}, "ingress": [{"from": peers}]}
-        policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "restored"}}
-        apply({**policy, "spec": minio}, namespace=NAMESPACE)
-        try:
+        with let_in(namespace, "minio"):
             endpoint = f"backup.external.endpoint=http://trawl-minio.{NAMESPACE}:9000"
             install(namespace, f"{endpoint},backup.existingSecret=backup-keys")
             yield namespace
-        finally:
-            kubectl("delete", "networkpolicy", "restored")
 
 
 def test_a_new_installation_gets_all_of_it_back_and_works(backup, elsewhere):

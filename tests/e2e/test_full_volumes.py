@@ -16,39 +16,30 @@ RECORDS = "SELECT endpoint, key, payload FROM pokeapi.records ORDER BY ALL"
 
 
 def on_node(script: str) -> None:
-    subprocess.run(["docker", "exec", NODE, "sh", "-c", script], check=True, capture_output=True)
+    subprocess.run(["docker", "exec", NODE, "sh", "-c", script], check=True, capture_output=True, text=True)
 
 
 @contextmanager
 def small_volume(component: str, megabytes: int) -> Iterator[str]:
     """A volume that ends where it says, unlike kind's own: the claim that the chart's StatefulSet would make, of a tmpfs."""
-    with own_namespace(f"trawl-full-{component}") as namespace:
-        path = f"/mnt/{namespace}"
-        on_node(f"mkdir -p {path} && mount -t tmpfs -o size={megabytes}m,mode=777 tmpfs {path}")
-        size, access = {"storage": f"{megabytes}Mi"}, ["ReadWriteOnce"]
-        volume = {"capacity": size, "accessModes": access, "hostPath": {"path": path}, "storageClassName": ""}
-        claim = {
-            "accessModes": access,
-            "resources": {"requests": size},
-            "volumeName": namespace,
-            "storageClassName": "",
-        }
-        try:
+    name = f"trawl-full-{component}"
+    path, claimed = f"/mnt/{name}", f"data-trawl-{component}-0"
+    on_node(f"mkdir -p {path} && mount -t tmpfs -o size={megabytes}m,mode=777 tmpfs {path}")
+    size = {"storage": f"{megabytes}Mi"}
+    both = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    volume = {**both, "capacity": size, "hostPath": {"path": path}}
+    claim = {**both, "resources": {"requests": size}, "volumeName": name}
+    try:
+        with own_namespace(name) as namespace:
             apply(
-                {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": namespace}, "spec": volume},
-                {
-                    "apiVersion": "v1",
-                    "kind": "PersistentVolumeClaim",
-                    "metadata": {"name": f"data-trawl-{component}-0"},
-                    "spec": claim,
-                },
+                {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": volume},
+                {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": claimed}, "spec": claim},
                 namespace=namespace,
             )
             yield namespace
-        finally:
-            kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=300s")
-            kubectl("delete", "persistentvolume", namespace, "--ignore-not-found")
-            on_node(f"umount -l {path}")
+    finally:
+        kubectl("delete", "persistentvolume", name, "--ignore-not-found")
+        on_node(f"umount -l {path}")
 
 
 def run(namespace: str, timeout: float = 300, **parameters: object) -> tuple[str, str]:
@@ -58,9 +49,10 @@ def run(namespace: str, timeout: float = 300, **parameters: object) -> tuple[str
         return prefect.wait(run_id, timeout)["state_type"], prefect.logs(run_id)
 
 
-def fill(namespace: str, pod: str, folder: str) -> None:
+def fill(namespace: str) -> None:
+    # By the node: what a pod writes to a tmpfs counts as its memory.
     with pytest.raises(subprocess.CalledProcessError) as full:
-        kubectl("exec", pod, "--", "sh", "-c", f"cat /dev/zero > {folder}/filler", namespace=namespace)
+        on_node(f"cat /dev/zero > /mnt/{namespace}/filler")
     assert "No space left on device" in full.value.stderr
 
 
@@ -69,20 +61,22 @@ def test_a_full_minio_fails_the_run_with_the_reason_and_the_next_one_has_it_all(
         install(namespace)
         assert run(namespace)[0] == "COMPLETED"
         before = asked(namespace, RECORDS)
-        fill(namespace, "trawl-minio-0", "/data")
+        fill(namespace)
         state, said = run(namespace, force=True)
         assert state in {"FAILED", "CRASHED"}, said
         assert "full" in said.lower(), said
-        kubectl("exec", "trawl-minio-0", "--", "rm", "/data/filler", namespace=namespace)
+        on_node(f"rm /mnt/{namespace}/filler")
         assert run(namespace, force=True)[0] == "COMPLETED"
         assert asked(namespace, RECORDS) == before
 
 
 def test_a_full_postgres_comes_back_with_all_it_had_once_there_is_room():
     with small_volume("postgres", 512) as namespace:
-        install(namespace)
+        # A kept volume whose password is gone is refused: so this one comes with its own.
+        kubectl("create", "secret", "generic", "own", "--from-literal=password=of-the-volume", namespace=namespace)
+        install(namespace, "existingSecrets.postgres=own")
         assert run(namespace)[0] == "COMPLETED"
-        fill(namespace, "trawl-postgres-0", "/var/lib/postgresql/data")
+        fill(namespace)
         time.sleep(30)  # what the server writes by itself meets the end of the volume
         on_node(f"mount -o remount,size=1g /mnt/{namespace}")  # a volume that grows, as one in a cloud does
         ready(namespace)

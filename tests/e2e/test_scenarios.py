@@ -6,7 +6,7 @@ import time
 
 import pytest
 from cluster import NAMESPACE, Prefect, get, kubectl, port_forward, secret
-from installing import SCENARIOS, apply, helm, install, own_namespace, ready, tested
+from installing import SCENARIOS, apply, helm, install, let_in, own_namespace, ready, tested
 
 pytestmark = pytest.mark.long
 
@@ -129,28 +129,18 @@ def test_a_server_that_runs_elsewhere(tmp_path, prefect):
     """Worker, MinIO and bootstrap alone, on the first installation's server, in a pool of their own."""
     values = tmp_path / "guest.yaml"
     values.write_text(GUEST.format(host=NAMESPACE))
-    with own_namespace("trawl-guest") as namespace:
-        peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}]
-        server = {
-            "podSelector": {"matchLabels": {"app.kubernetes.io/component": "server"}},
-            "ingress": [{"from": peers}],
+    with own_namespace("trawl-guest") as namespace, let_in(namespace, "server"):
+        login = f"--from-literal=auth-string={secret('trawl-api')['auth-string']}"
+        kubectl("create", "secret", "generic", "their-api", login, namespace=namespace)
+        install(namespace, files=[values])
+        components = {
+            pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in get("pods", namespace=namespace)
         }
-        policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "guest"}}
-        apply({**policy, "spec": server}, namespace=NAMESPACE)
-        try:
-            login = f"--from-literal=auth-string={secret('trawl-api')['auth-string']}"
-            kubectl("create", "secret", "generic", "their-api", login, namespace=namespace)
-            install(namespace, files=[values])
-            components = {
-                pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in get("pods", namespace=namespace)
-            }
-            assert components == {"worker", "bootstrap", "minio"}
-            guest = prefect.deploy("e2e-guest", "keep", "examples/results.py:keep", work_pool_name="guest")
-            run_id = prefect.start(guest, rows=12)
-            assert prefect.wait(run_id)["state_type"] == "COMPLETED", prefect.logs(run_id)
-            assert len(get("jobs", "-l", f"prefect.io/flow-run-id={run_id}", namespace=namespace)) == 1
-        finally:
-            kubectl("delete", "networkpolicy", "guest")
+        assert components == {"worker", "bootstrap", "minio"}
+        guest = prefect.deploy("e2e-guest", "keep", "examples/results.py:keep", work_pool_name="guest")
+        run_id = prefect.start(guest, rows=12)
+        assert prefect.wait(run_id)["state_type"] == "COMPLETED", prefect.logs(run_id)
+        assert len(get("jobs", "-l", f"prefect.io/flow-run-id={run_id}", namespace=namespace)) == 1
 
 
 def test_an_upgrade_that_does_not_come_up_is_rolled_back_and_serves_on():
