@@ -75,7 +75,7 @@ def install(namespace: str, *values: str, files: Sequence[object] = ()) -> None:
     assert done.returncode == 0, f"{done.stderr}\n{pods}"
 
 
-def tested(namespace: str) -> str:
+def helm_test(namespace: str) -> str:
     """What `helm test` says; it has to succeed."""
     done = helm("test", "trawl", "--logs", "--timeout=6m", namespace=namespace)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""The chart in its other shapes, each installed, tested, run, and restarted part by part."""
+"""The chart in its other shapes, each installed, helm_test, run, and restarted part by part."""
 
 import base64
 import subprocess
@@ -6,7 +6,7 @@ import time
 
 import pytest
 from cluster import NAMESPACE, Prefect, get, kubectl, port_forward, secret
-from installing import SCENARIOS, apply, helm, install, let_in, own_namespace, ready, tested
+from installing import SCENARIOS, apply, helm, helm_test, install, let_in, own_namespace, ready
 
 pytestmark = pytest.mark.long
 
@@ -42,7 +42,7 @@ def test_high_availability():
         install(namespace, files=[SCENARIOS / "high-availability-values.yaml"])
         running = {pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in get("pods", namespace=namespace)}
         assert running >= {"server", "services", "valkey", "worker", "worker-quick", "postgres", "minio"}
-        assert "completed: " in tested(namespace)
+        assert "completed: " in helm_test(namespace)
         run_id = started(namespace, "refresh/refresh-pokeapi")
         assert ended(namespace, run_id) == "COMPLETED"
         # Without what they share, the servers would lose task runs and events, and say nothing.
@@ -71,7 +71,7 @@ def test_stores_that_run_elsewhere():
         install(namespace, files=[SCENARIOS / "external-values.yaml"])
         assert not get("statefulsets", namespace=namespace)
         assert {one["metadata"]["name"] for one in get("secrets", namespace=namespace)} >= secrets.keys()
-        assert "completed: " in tested(namespace)
+        assert "completed: " in helm_test(namespace)
 
 
 def install_stores():
@@ -151,7 +151,7 @@ def test_an_upgrade_that_does_not_come_up_is_rolled_back_and_serves_on():
         done = helm(*wrong, "--set-string=image.repository=registry.invalid/trawl", namespace=namespace)
         assert done.returncode != 0
         ready(namespace)
-        assert "completed: " in tested(namespace)
+        assert "completed: " in helm_test(namespace)
         install(namespace, "logLevel=DEBUG")
         assert {name: secret(name, namespace) for name in before} == before
         # Uninstalled and installed again, it finds what it left.
