@@ -1,4 +1,4 @@
-"""The chart in its other shapes, each installed, helm_test, run, and restarted part by part."""
+"""The chart in its other shapes, each installed, tested, run, and restarted part by part."""
 
 import base64
 import subprocess
