@@ -70,7 +70,7 @@ def test_a_full_minio_fails_the_run_with_the_reason_and_the_next_one_has_it_all(
         assert asked(namespace, RECORDS) == before
 
 
-def test_a_full_postgres_comes_back_with_all_it_had_once_there_is_room():
+def test_after_a_full_postgres_has_room_again_the_parts_come_up_and_a_run_completes():
     with small_volume("postgres", 512) as namespace:
         # A kept volume whose password is gone is refused: so this one comes with its own.
         kubectl("create", "secret", "generic", "own", "--from-literal=password=of-the-volume", namespace=namespace)
