@@ -1,7 +1,6 @@
 """The application: its commands, and what their errors mean for the exit code."""
 
 import atexit
-import logging
 import os
 import re
 import sys
@@ -105,7 +104,6 @@ def _leave(code: int) -> NoReturn:
 
 def invoke(arguments: list[str]) -> int:
     """Run a command; the exit code."""
-    logging.getLogger("stamina").addHandler(logging.NullHandler())  # retries are counted and told in our own words
     try:
         _refuse_broken(arguments)
         if not arguments or arguments[0] in {"--help", "-h"}:

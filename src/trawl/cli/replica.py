@@ -20,6 +20,8 @@ from trawl.replica import (
     serve,
 )
 
+from .common import duration
+
 _FAULTS = f"""
 A fault, as `name=value`; repeatable. Without any there are no faults:
 
@@ -36,6 +38,7 @@ def replica(
     day: int = 0,
     fault: Annotated[tuple[str, ...], Parameter(negative=(), help=_FAULTS, show_default=False)] = (),
     before: str | None = None,
+    jitter: str = "0.1s",
     host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="The port; 0 takes a free one.")] = 8000,
 ) -> None:
@@ -64,6 +67,9 @@ def replica(
     before
         The day before, for the faults `cache` (caches hold it still) and `mixed`: an archive or a folder like the one
         that is served, or the number of a generated day.
+    jitter
+        By how much one request may be longer under way than another: what arrives so soon after a cool-down began may
+        have left before its client knew, and is not counted against it. More for a slow network or a busy machine.
     """
     chosen = [
         flag
@@ -85,7 +91,7 @@ def replica(
     else:
         catalogue = GeneratedCatalogue(generate or 0, seed=seed, day=day)
     old = None if before is None else ReplicaApp(_day_before(before, generate, seed))
-    referee = Referee()
+    referee = Referee(jitter=duration(jitter, "--jitter").total_seconds())
     app: ASGIApp = ReplicaApp(catalogue)
     if fault:
         app = faulty(app, faults, before=old, announce=referee.announced)

@@ -5,6 +5,7 @@ three times still when it sits on aiohttp's transport.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -75,6 +76,17 @@ class Refused(Retriable):
     def __init__(self, answer: Response, reason: str | None, wait: timedelta | None) -> None:
         super().__init__(f"{answer.url}: {answer.status} {reason}", wait=wait)
         self.answer = answer
+
+
+_OURS = tuple(f"{kind.__name__}(" for kind in (Retriable, Refused, Broken, StaleConnection))
+
+
+def _of_another(record: logging.LogRecord) -> bool:
+    return not vars(record).get("stamina.caused_by", "").startswith(_OURS)
+
+
+# A crawl has thousands of retries, which it counts; stamina would warn of each, in a pod's output or on a terminal.
+logging.getLogger("stamina").addFilter(_of_another)
 
 
 class KeyRefused(CredentialsRefused):

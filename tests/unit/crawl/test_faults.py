@@ -284,6 +284,7 @@ def test_a_whole_real_day_arrives_through_faults(archives: Path, tmp_path: Path)
     command = [sys.executable, "-c", "from trawl.cli import main; main()", "replica", "--archive", str(archive)]
     for fault in faults:
         command += ["--fault", fault]
+    command += ["--jitter", "0.5s"]  # of the cool-downs' one second: two processes share a busy machine's processors
     clock = Clock()
     with subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -296,6 +297,6 @@ def test_a_whole_real_day_arrives_through_faults(archives: Path, tmp_path: Path)
         finally:
             process.terminate()
     assert contents(tmp_path) == read(archive)
-    assert seen["trespasses"] == 0
+    assert (seen["trespasses"], seen["examples"]) == (0, [])
     assert seen["by_status"]["429"] >= 20
     assert seen["by_status"]["503"] > 100

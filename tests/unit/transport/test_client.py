@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import stamina
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Asked, asking, client_of, now, reply, serving
@@ -113,6 +114,21 @@ async def test_a_failure_that_passes_is_retried(status: int) -> None:
     ):
         assert (await client.get("x")).status == 200
         assert (len(server.asked), client.traffic.requests, client.traffic.retries) == (3, 3, 2)
+
+
+async def test_a_retry_is_counted_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with asking(lambda a: reply(503 if a.number == 0 else 200)) as (client, _):
+        await client.get("x")
+        assert client.traffic.retries == 1
+    assert [record for record in caplog.records if record.name == "stamina"] == []
+
+
+async def test_retries_of_somebody_elses_stamina_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async for attempt in stamina.retry_context(on=OSError, attempts=2, wait_initial=0):
+        with attempt:
+            if attempt.num == 1:
+                raise OSError
+    assert [record.name for record in caplog.records] == ["stamina"]
 
 
 async def test_retries_end_and_say_what_happened() -> None:
