@@ -3,7 +3,9 @@
 import base64
 import subprocess
 import time
+import uuid
 
+import httpx
 import pytest
 from cluster import NAMESPACE, Prefect, get, kubectl, port_forward, secret
 from installing import SCENARIOS, apply, helm, helm_test, install, let_in, own_namespace, ready
@@ -11,22 +13,26 @@ from installing import SCENARIOS, apply, helm, helm_test, install, let_in, own_n
 pytestmark = pytest.mark.long
 
 
-def started(namespace, deployment="discover/discover-pokeapi", **parameters):
-    """A run's state, seen from the laptop, whatever restarts under it."""
-    with port_forward("trawl-server", 4200, namespace=namespace) as address, Prefect(address, namespace) as prefect:
-        return prefect.start(deployment, **parameters)
-
-
-def ended(namespace, run_id, timeout=300):
+def whatever_restarts(namespace, question, timeout):
+    """What Prefect's API answers, asked from the laptop, and anew while the server or the way to it is away."""
     deadline = time.monotonic() + timeout
     while True:
         try:
             with port_forward("trawl-server", 4200, namespace=namespace) as address, Prefect(address, namespace) as api:
-                return api.wait(run_id, max(1, deadline - time.monotonic()))["state_type"]
-        except (OSError, AssertionError, subprocess.SubprocessError):
+                return question(api)
+        except (OSError, AssertionError, httpx.TransportError, subprocess.SubprocessError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(2)
+
+
+def started(namespace, deployment="discover/discover-pokeapi", **parameters):
+    once = {"idempotency_key": uuid.uuid4().hex}  # an answer that is lost must not mean two runs
+    return whatever_restarts(namespace, lambda prefect: prefect.start(deployment, once, **parameters), 60)
+
+
+def ended(namespace, run_id, timeout=300):
+    return whatever_restarts(namespace, lambda prefect: prefect.wait(run_id, timeout)["state_type"], timeout)
 
 
 def survives_a_restart_of_each_part(namespace, components):
