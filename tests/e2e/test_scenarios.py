@@ -1,6 +1,7 @@
 """The chart in its other shapes, each installed, tested, run, and restarted part by part."""
 
 import base64
+import logging
 import subprocess
 import time
 import uuid
@@ -163,6 +164,10 @@ def test_an_upgrade_that_does_not_come_up_is_rolled_back_and_serves_on():
         # Uninstalled and installed again, it finds what it left.
         run_id = started(namespace)
         assert ended(namespace, run_id) == "COMPLETED"
+        debug = {"logs": {"flow_run_id": {"any_": [run_id]}, "level": {"le_": logging.DEBUG}}}
+        assert whatever_restarts(namespace, lambda prefect: prefect.post("/logs/filter", debug), 60)
+        for part in ("server", "worker"):
+            assert "| DEBUG " in kubectl("logs", f"deployment/trawl-{part}", namespace=namespace), part
         assert helm("uninstall", "trawl", "--wait", namespace=namespace).returncode == 0
         install(namespace)
         assert {name: secret(name, namespace) for name in before} == before
