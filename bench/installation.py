@@ -40,7 +40,7 @@ CREATED = "POST /api/deployments/ID/create_flow_run"
 def bench(rounds: int, refreshes: int, records: int) -> Section:
     """All of it, one after the other: nothing else should run on the machine."""
     section = Section("cluster", "Measured", "python -m bench.installation", machine.describe(), rounds)
-    ready, first, done = [], [], []
+    ready, first, begun, done = [], [], [], []
     for number in range(rounds):
         print(f"cluster: installation {number + 1} of {rounds}", flush=True)
         with own_namespace(OWN) as namespace:
@@ -52,11 +52,13 @@ def bench(rounds: int, refreshes: int, records: int) -> Section:
         for number in range(rounds):
             print(f"cluster: discovery {number + 1} of {rounds}", flush=True)
             _settled(prefect)
-            line, end = _run(prefect, NAMESPACE, "discover/discover-pokeapi")
-            print(f"  {line:.1f} s to its first line, {end:.1f} s in all", flush=True)
+            line, start, end = _run(prefect, NAMESPACE, "discover/discover-pokeapi")
+            print(f"  {line:.1f} s to its first line, {start:.1f} s to its beginning, {end:.1f} s in all", flush=True)
             first.append(line)
+            begun.append(start)
             done.append(end)
     section.add("discover: created → first line of its pod", first, "s", CREATED, "≤ 4")
+    section.add("discover: created → Running", begun, "s", CREATED)
     section.add("discover: created → Completed", done, "s", CREATED)
     with tempfile.TemporaryDirectory() as folder:
         one, three = _pods(refreshes, records, Path(folder))
@@ -88,15 +90,18 @@ def _settled(prefect: Prefect) -> None:
         time.sleep(1)
 
 
-def _run(prefect: Prefect, namespace: str, deployment: str, timeout: float = 1_200, **parameters: object) -> Any:
-    """Seconds from a run's creation to the first line of its pod, and to its end."""
+def _run(
+    prefect: Prefect, namespace: str, deployment: str, timeout: float = 1_200, **parameters: object
+) -> list[float]:
+    """Seconds from a run's creation to the first line of its pod, to its beginning and to its end."""
     run_id = prefect.start(deployment, **parameters)
     run = prefect.wait(run_id, timeout)
     assert run["state_type"] == "COMPLETED", run["state"]
     created = datetime.fromisoformat(run["created"])
     lines = kubectl("logs", "--timestamps", "-l", f"prefect.io/flow-run-id={run_id}", "--tail=-1", namespace=namespace)
     first = datetime.fromisoformat(lines.split(maxsplit=1)[0][:26]).replace(tzinfo=UTC)
-    return (first - created).total_seconds(), (datetime.fromisoformat(run["end_time"]) - created).total_seconds()
+    moments = [first, *(datetime.fromisoformat(run[name]) for name in ("start_time", "end_time"))]
+    return [(moment - created).total_seconds() for moment in moments]
 
 
 def _pods(rounds: int, records: int, folder: Path) -> tuple[list[float], list[float]]:

@@ -82,6 +82,12 @@ def test_a_run_that_began_or_was_cancelled_is_left_alone(state, count):
     assert not api.posted
 
 
+def test_a_pod_says_what_it_does_before_prefect_can(capsys):
+    with serving(FakeApi(run("COMPLETED", 1))) as env:
+        start.look_after(child(0), env, "r1")
+    assert capsys.readouterr().err == "trawl: flow run r1: the API answers; loading Prefect takes some seconds\n"
+
+
 def test_a_run_that_cannot_begin_does_not_go_round_for_ever():
     api = FakeApi(run("CRASHED", 0, before=start.MOST_RESTARTS))
     with serving(api) as env:

@@ -95,6 +95,7 @@ def never_began(run: Mapping[str, Any]) -> bool:
 
 def look_after(command: Sequence[str], env: Mapping[str, str], run_id: str) -> int:
     """Run a flow run to its end; hand it back to the work pool if it never began."""
+    say(f"flow run {run_id}: the API answers; loading Prefect takes some seconds")
     child = subprocess.Popen(command)  # noqa: S603  the command is the worker's
     stopped = False
 
