@@ -159,8 +159,13 @@ def test_an_upgrade_that_does_not_come_up_is_rolled_back_and_serves_on():
         assert done.returncode != 0
         ready(namespace)
         assert "completed: " in helm_test(namespace)
+        in_flight = started(namespace, "refresh/refresh-pokeapi", force=True, rate=50)
+        of_run = f"prefect.io/flow-run-id={in_flight}"
+        whatever_restarts(namespace, lambda prefect: prefect.wait(in_flight, 120, {"RUNNING"}), 120)
         install(namespace, "logLevel=DEBUG")
         assert {name: secret(name, namespace) for name in before} == before
+        assert ended(namespace, in_flight) == "COMPLETED"
+        assert len(get("pods", "-l", of_run, namespace=namespace)) == 1, "the run was begun anew"
         # Uninstalled and installed again, it finds what it left.
         run_id = started(namespace)
         assert ended(namespace, run_id) == "COMPLETED"
