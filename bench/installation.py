@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -44,7 +43,9 @@ def bench(rounds: int, refreshes: int, records: int) -> Section:
     for number in range(rounds):
         print(f"cluster: installation {number + 1} of {rounds}", flush=True)
         with own_namespace(OWN) as namespace:
-            ready.append(_timed(lambda: install(namespace)))
+            start = time.monotonic()
+            install(namespace)
+            ready.append(time.monotonic() - start)
             print(f"  {ready[-1]:.1f} s", flush=True)
     installation = "helm upgrade --install trawl helm/trawl --wait --wait-for-jobs, in an empty namespace"
     section.add("images loaded → all Ready, stores and set-up included", ready, "s", installation, "≤ 40")
@@ -52,10 +53,10 @@ def bench(rounds: int, refreshes: int, records: int) -> Section:
         for number in range(rounds):
             print(f"cluster: discovery {number + 1} of {rounds}", flush=True)
             _settled(prefect)
-            line, start, end = _run(prefect, NAMESPACE, "discover/discover-pokeapi")
-            print(f"  {line:.1f} s to its first line, {start:.1f} s to its beginning, {end:.1f} s in all", flush=True)
+            line, begin, end = _run(prefect, NAMESPACE, "discover/discover-pokeapi")
+            print(f"  {line:.1f} s to its first line, {begin:.1f} s to its beginning, {end:.1f} s in all", flush=True)
             first.append(line)
-            begun.append(start)
+            begun.append(begin)
             done.append(end)
     section.add("discover: created → first line of its pod", first, "s", CREATED, "≤ 4")
     section.add("discover: created → Running", begun, "s", CREATED)
@@ -68,12 +69,6 @@ def bench(rounds: int, refreshes: int, records: int) -> Section:
     shares = [three / one for one, three in zip(one, three, strict=True)]
     section.add("**three pods : one pod**", shares, "times", "both, in the same round", "≤ 0.45", code=False)
     return section
-
-
-def _timed(work: Any) -> float:
-    start = time.monotonic()
-    work()
-    return time.monotonic() - start
 
 
 @contextmanager
@@ -118,9 +113,8 @@ def _pods(rounds: int, records: int, folder: Path) -> tuple[list[float], list[fl
             for number in range(rounds):
                 print(f"cluster: refresh {number + 1} of {rounds} with three pods and with one", flush=True)
                 for pods, found in ((3, three), (1, one)):
-                    found.append(
-                        _run(prefect, namespace, "refresh/refresh-pokeapi", force=True, rate=RATE, pods=pods)[1]
-                    )
+                    *_, end = _run(prefect, namespace, "refresh/refresh-pokeapi", force=True, rate=RATE, pods=pods)
+                    found.append(end)
                     print(f"  {pods}: {found[-1]:.1f} s", flush=True)
     return one, three
 
