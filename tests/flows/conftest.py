@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
 
 from trawl.replica import FolderCatalogue, ReplicaApp, running
 
@@ -18,6 +17,8 @@ START_SECONDS = 120
 @pytest.fixture(scope="session")
 def prefect() -> Iterator[None]:
     """A Prefect server of the tests' own: it takes its time to start, so there are few: one for each xdist_group."""
+    from prefect.testing.utilities import prefect_test_harness  # loads the whole server: not each worker has to
+
     quiet = {PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED: False}  # no test waits for a schedule's runs, and they are many
     with temporary_settings(quiet), prefect_test_harness(server_startup_timeout=START_SECONDS):
         yield
