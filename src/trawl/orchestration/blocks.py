@@ -16,6 +16,7 @@ from prefect.utilities.dispatch import lookup_type
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from trawl.model.config import check_base_url
+from trawl.model.values import of_form
 
 __all__ = ["SetupState", "SourceConfigBlock", "block_class"]
 
@@ -27,14 +28,6 @@ _CENTURY = 876_600  # hours
 def _empty(value: Any) -> Any:
     """The form gives an empty text for a field that is left out."""
     return None if isinstance(value, str) and not value.strip() else value
-
-
-def _check_block_name(name: str) -> str:
-    if not re.fullmatch(_NAME, name):
-        raise ValueError(
-            f"{name!r} is not a valid name of a Secret block; write lower-case letters, digits and '-', or none"
-        )
-    return name
 
 
 def _check_limit(name: str) -> str:
@@ -74,6 +67,9 @@ _MODULES = {
 
 Empty = BeforeValidator(_empty)
 Text = Annotated[str | None, Empty]
+SecretName = Annotated[
+    str, of_form(_NAME, "is not a valid name of a Secret block; write lower-case letters, digits and '-', or none")
+]
 
 
 class SourceConfigBlock(Block):
@@ -101,7 +97,7 @@ class SourceConfigBlock(Block):
         description="Address of the API. A run's --base-url and TRAWL_SOURCE_<NAME>_BASE_URL override it.",
         examples=["https://pokeapi.co/api/v2"],
     )
-    api_key_block_name: Annotated[Annotated[str, AfterValidator(_check_block_name)] | None, Empty] = Field(
+    api_key_block_name: Annotated[SecretName | None, Empty] = Field(
         default=None,
         title="API key",
         description="Name of the Secret block that holds the key; `none` for an API that needs none. Never the key itself.",

@@ -1,6 +1,5 @@
 """The set-up file: what a person, or the chart, asks `trawl setup` for. docs/setup.md goes through it key by key."""
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from math import inf
@@ -11,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from trawl.model.config import SLOWEST
 from trawl.model.names import did_you_mean
-from trawl.model.values import Duration, parse_duration
+from trawl.model.values import Duration, of_form, parse_duration
 from trawl.sources import source_names
 from trawl.sources.reading import checked, parse, read_text
 
@@ -27,24 +26,6 @@ _VARIABLE = r"[a-z0-9]+([_-][a-z0-9]+)*"
 def _check_name(name: str) -> str:
     if not name or not name.isprintable() or set("/%&<>") & set(name):
         raise ValueError(f"{name!r} is not a valid name in Prefect: it is empty, or holds one of / % & < >")
-    return name
-
-
-def _check_block_name(name: str) -> str:
-    if not re.fullmatch(_BLOCK, name):
-        raise ValueError(f"{name!r} is not a valid block name; write lower-case letters, digits and '-'")
-    return name
-
-
-def _check_block(block: str) -> str:
-    if not re.fullmatch(f"{_BLOCK}/{_BLOCK}", block):
-        raise ValueError(f"{block!r} names no block; write its type and its name, for example slack-webhook/alerts")
-    return block
-
-
-def _check_variable(name: str) -> str:
-    if not re.fullmatch(_VARIABLE, name):
-        raise ValueError(f"{name!r} is not a valid variable name; write lower-case letters, digits, '_' and '-'")
     return name
 
 
@@ -75,9 +56,13 @@ def _as_variable(value: object) -> object:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
-BlockName = Annotated[str, AfterValidator(_check_block_name)]
-Block = Annotated[str, AfterValidator(_check_block)]
-VariableName = Annotated[str, AfterValidator(_check_variable)]
+BlockName = Annotated[str, of_form(_BLOCK, "is not a valid block name; write lower-case letters, digits and '-'")]
+Block = Annotated[
+    str, of_form(f"{_BLOCK}/{_BLOCK}", "names no block; write its type and its name, for example slack-webhook/alerts")
+]
+VariableName = Annotated[
+    str, of_form(_VARIABLE, "is not a valid variable name; write lower-case letters, digits, '_' and '-'")
+]
 Source = Annotated[str, AfterValidator(_check_source)]
 Slots = Annotated[int, Field(ge=1, lt=2**31)]
 JobVariables = dict[str, Any]
