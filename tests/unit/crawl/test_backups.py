@@ -138,7 +138,7 @@ def test_a_backup_that_is_made_while_others_write_is_whole(world: World, tmp_pat
     writer = threading.Thread(target=write)
     writer.start()
     made = []
-    while not ended.wait(0.1):  # each of them is restored below
+    while not ended.is_set():
         made.append(back_up(Lake(lake), Store(kept), clock=Clock_of_names(len(made))).backup)
     writer.join()
     assert len({backup.versions["pokeapi"] for backup in made}) > 2
