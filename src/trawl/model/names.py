@@ -6,6 +6,9 @@ And which name was meant.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+BLOCK_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
+"""The form of a Prefect block's name, and of its type's."""
+
 
 def slug_of(source: str) -> str:
     """A source's name where only letters, digits and `-` may stand. Two sources never share one."""

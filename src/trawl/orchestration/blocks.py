@@ -16,11 +16,11 @@ from prefect.utilities.dispatch import lookup_type
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from trawl.model.config import check_base_url
+from trawl.model.names import BLOCK_NAME
 from trawl.model.values import of_form
 
 __all__ = ["SetupState", "SourceConfigBlock", "block_class"]
 
-_NAME = r"[a-z0-9]+(-[a-z0-9]+)*"
 _PATH_FIELDS = {"endpoint", "key", "label"}
 _CENTURY = 876_600  # hours
 
@@ -68,7 +68,7 @@ _MODULES = {
 Empty = BeforeValidator(_empty)
 Text = Annotated[str | None, Empty]
 SecretName = Annotated[
-    str, of_form(_NAME, "is not a valid name of a Secret block; write lower-case letters, digits and '-', or none")
+    str, of_form(BLOCK_NAME, "is not a valid name of a Secret block; write lower-case letters, digits and '-', or none")
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from trawl.model.config import SLOWEST
-from trawl.model.names import did_you_mean
+from trawl.model.names import BLOCK_NAME, did_you_mean
 from trawl.model.values import Duration, of_form, parse_duration
 from trawl.sources import source_names
 from trawl.sources.reading import checked, parse, read_text
@@ -19,7 +19,6 @@ from .schedules import Schedule, Schedules, Strict
 __all__ = ["Extra", "Pool", "Reference", "Rule", "Settings", "SourceSettings", "load_settings"]
 
 _DESCRIBED = "docs/setup.md describes every key; in a cluster the chart's values.schema.json, too"
-_BLOCK = r"[a-z0-9]+(-[a-z0-9]+)*"
 _VARIABLE = r"[a-z0-9]+([_-][a-z0-9]+)*"
 
 
@@ -56,9 +55,12 @@ def _as_variable(value: object) -> object:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
-BlockName = Annotated[str, of_form(_BLOCK, "is not a valid block name; write lower-case letters, digits and '-'")]
+BlockName = Annotated[str, of_form(BLOCK_NAME, "is not a valid block name; write lower-case letters, digits and '-'")]
 Block = Annotated[
-    str, of_form(f"{_BLOCK}/{_BLOCK}", "names no block; write its type and its name, for example slack-webhook/alerts")
+    str,
+    of_form(
+        f"{BLOCK_NAME}/{BLOCK_NAME}", "names no block; write its type and its name, for example slack-webhook/alerts"
+    ),
 ]
 VariableName = Annotated[
     str, of_form(_VARIABLE, "is not a valid variable name; write lower-case letters, digits, '_' and '-'")
