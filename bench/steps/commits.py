@@ -35,7 +35,7 @@ def changes(lake: str) -> dict[str, float]:
     writer = part.log.writer(run, "000000")
     for name, table in tables.items():
         writer.add_table(Kind.PAYLOAD, name, table)
-    part.write_run(writer, run, now, {})
+    part.write_run(writer, base, run, now, {})
     part.log.commit(base, run, writer.close())
     return {"open": opened - start, "commit": time.perf_counter() - opened}
 
@@ -77,7 +77,7 @@ def replay(lake: str, source: str, folder: str) -> float:
         run = str(manifest["run_id"])
         start = time.perf_counter()
         writer = new.log.writer(run, "run")
-        new.write_run(writer, run, datetime.now(UTC), facts)
+        new.write_run(writer, base, run, datetime.now(UTC), facts)
         files += writer.close()
         new.runs.save_manifest(manifest)
         new.log.commit(base, run, files)

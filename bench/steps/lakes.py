@@ -114,7 +114,7 @@ class _Run:
         for endpoint in ENDPOINTS:
             state = ListingState("present", f'"{endpoint}"', None, None, None, self.moment)
             part.write_listing(writer, endpoint, state, size=1, digest=b"0" * 16)
-        part.write_run(writer, self.name, self.moment, {})
+        part.write_run(writer, base, self.name, self.moment, {})
         files += writer.close()
         part.log.commit(base, self.name, files)
         return len(files)

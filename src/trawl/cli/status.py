@@ -41,15 +41,16 @@ def _status(lake: Lake, name: str) -> dict[str, Any]:
         f'SELECT run_id, mode, status, started_at, duration_s, requests, note FROM "{name}".runs ORDER BY started_at DESC LIMIT 5'
     ).rows()
     snapshot = source.log.snapshot()
+    facts = source.facts(snapshot)
     holder = source.holder(datetime.now(UTC))
     return {
         "records": {row["state"]: row["n"] for row in counts},
         "quarantined": sum(row["n"] for row in quarantined),
-        "source_version": source.facts(snapshot).get("token", {}).get("value"),
+        "source_version": facts.get("token", {}).get("value"),
         "files": None if snapshot is None else len(snapshot.files()),
         "runs": list(runs),
         "held": {name: hold["reason"] for name, hold in pending_holds(source).items()},
-        "unread": source.facts(snapshot).get("unread", {}),
+        "unread": facts.get("unread", {}),
         "unfinished": [plan.run for plan in source.runs.plans()],
         "writing": None if holder is None else str(holder),
     }

@@ -53,7 +53,7 @@ def commit(context: Context, client: Client, plan: Plan, outcomes: list[Outcome]
     if plan.mode == "refresh" and left > 0:
         report.note = _both(f"the request budget is spent: {left} records stay due", report.note)
     writer = context.lake.log.writer(plan.run, "run")
-    context.lake.write_run(writer, plan.run, context.clock(), plan.facts)
+    context.lake.write_run(writer, context.base, plan.run, context.clock(), plan.facts)
     for name in changed_held:  # the new keys of its list are held, too: it must come whole again
         if context.source.endpoints[name].list is not None:
             forgotten = ListingState("present", None, None, None, None, context.clock())

@@ -129,10 +129,11 @@ async def _open(
 async def _read(context: Context, snapshot: Callable[[], Snapshot | None]) -> Context:
     """The context with the log as it is now."""
     found = await in_thread(snapshot)
-    facts = await in_thread(context.lake.facts, found)
+    if found is not None and found.same_as(context.snapshot):
+        return context
+    facts, newest = await in_thread(context.lake.last_run, found)
     check_keys(context.source, facts)
     rules = reading_of(context.source, context.target.base_url)
-    newest = await in_thread(context.lake.newest, found)
     return replace(context, snapshot=found, facts=facts, reading=read_since(facts, rules, context.started_at, newest))
 
 

@@ -77,7 +77,7 @@ def decide(context: Context, lease: Lease) -> Report | None:
     context.lake.runs.save_manifest(manifest)
     if files:
         writer = context.lake.log.writer(context.run, "run")
-        context.lake.write_run(writer, context.run, context.clock(), context.facts)
+        context.lake.write_run(writer, context.base, context.run, context.clock(), context.facts)
         lease.check()
         context.lake.log.commit(context.base, context.run, [*files, *writer.close()])
     return report

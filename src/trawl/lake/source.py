@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from trawl.model.canonical import parse
 from trawl.model.errors import LakeError
@@ -66,14 +65,18 @@ class SourceLake:
 
     def facts(self, snapshot: Snapshot | None) -> dict[str, Any]:
         """What the last committed run left for the next: version token, rule and key hashes, base address."""
+        return self.last_run(snapshot)[0]
+
+    def last_run(self, snapshot: Snapshot | None) -> tuple[dict[str, Any], datetime | None]:
+        """The facts of the last committed run, and its instant: no row of the log is later. Of an empty log, none."""
         rows = _small_rows(snapshot, Kind.RUN, ["payload", "valid_from"])
         if not len(rows):
-            return {}
-        newest = rows.sort_by([("valid_from", "descending")]).slice(0, 1)["payload"][0].as_py()
-        found = read(FACTS, newest and newest.encode())
+            return {}, None
+        (last,) = rows.sort_by([("valid_from", "descending")]).slice(0, 1).to_pylist()
+        found = read(FACTS, last["payload"] and last["payload"].encode())
         if found is None:
             raise LakeError(f"the log of {self.name} holds a damaged run row", remedy=LOST_FILE)
-        return found
+        return found, last["valid_from"]
 
     def committed_runs(self, snapshot: Snapshot | None) -> set[str]:
         """The runs that the log holds."""
@@ -108,14 +111,12 @@ class SourceLake:
         row = {"op": Op.FAIL, "key": f"{place}/{name}", "valid_from": at, "observed_at": at, "reason": reason}
         writer.add_table(Kind.LISTING, NO_ENDPOINT, _one(row))
 
-    def newest(self, snapshot: Snapshot | None) -> datetime | None:
-        """The latest instant that a committed run has left: none of its rows is later."""
-        return max(_small_rows(snapshot, Kind.RUN, ["valid_from"])["valid_from"].to_pylist(), default=None)
-
-    def write_run(self, writer: LogWriter, run: str, at: datetime, facts: dict[str, Any]) -> None:
+    def write_run(
+        self, writer: LogWriter, base: Snapshot | None, run: str, at: datetime, facts: dict[str, Any]
+    ) -> None:
         """Record the run itself, with the facts that the next one builds on: later than all, whatever the clock says."""
-        rows = _small_rows(self.log.snapshot(), Kind.RUN, ["valid_from"])["valid_from"].to_pylist()
-        at = max([at, *(row + timedelta(microseconds=1) for row in rows)])
+        _, last = self.last_run(base)
+        at = at if last is None else max(at, last + timedelta(microseconds=1))
         row = {"op": Op.RUN, "key": run, "valid_from": at, "observed_at": at, "payload": json.dumps(facts)}
         writer.add_table(Kind.RUN, NO_ENDPOINT, _one(row))
 
@@ -208,7 +209,7 @@ def _small_rows(snapshot: Snapshot | None, kind: Kind, columns: list[str]) -> pa
     if snapshot is None:
         return pa.table({name: pa.array([]) for name in columns})
     try:
-        return snapshot.dataset().to_table(columns=columns, filter=pc.field("kind") == str(kind))
+        return snapshot.dataset(kind).to_table(columns=columns)
     except (pa.ArrowException, OSError) as error:
         if lost := snapshot.lost_files():  # the error itself does not always name the file
             raise damaged_file(lost[0]) from None

@@ -244,7 +244,7 @@ class _History:
             last = rows[-1]
             content = {} if last.version is None else {name: getattr(last, name) for name in _CONTENT}
             self._known[key] = replace(prior, event=Event.NONE, state=last.state, floor=last.valid_from, **content)
-        self._source.write_run(writer, run, _at(day), {})
+        self._source.write_run(writer, self._source.log.snapshot(), run, _at(day), {})
         return writer.close()
 
 

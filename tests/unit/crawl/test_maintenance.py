@@ -173,14 +173,14 @@ def test_a_writer_that_lost_its_lease_cannot_commit_what_was_deleted(world: Worl
     source = Lake(lake_url).source("pokeapi")
     base = source.log.make()
     writer = source.log.writer("zombie", "0")
-    source.write_run(writer, "zombie", clock(), {})
+    source.write_run(writer, base, "zombie", clock(), {})
     files = writer.close()
     clock.move(days=8)
     assert maintain(Lake(lake_url), "pokeapi", clock=clock).removed[REPLACED]["files"] == 1
     with pytest.raises(LakeError):
         source.log.commit(base, "zombie", files)
     writer = source.log.writer("zombie", "1")
-    source.write_run(writer, "zombie", clock(), {})
+    source.write_run(writer, base, "zombie", clock(), {})
     with pytest.raises(StaleCommit):
         source.log.commit(base, "zombie", writer.close())
     assert len(ask(lake_url, "FROM pokeapi.runs")) == 1

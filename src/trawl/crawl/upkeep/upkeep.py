@@ -59,7 +59,7 @@ class Upkeep:
         report = Report(self.run, name, mode, "done", self.started_at, self.clock(), found, note=note)
         self.source.runs.save_manifest(report.to_dict() | {"committed": True, "holds": {}})
         writer = self.source.log.writer(self.run, "run")
-        self.source.write_run(writer, self.run, self.started_at, facts)
+        self.source.write_run(writer, self.snapshot, self.run, self.started_at, facts)
         self.commit([*files, *writer.close()], removed)
         return report
 

@@ -75,9 +75,17 @@ class Snapshot:
         """How many commits taught or took anything: two logs with the same number say the same."""
         return self.table.transaction_version(_NEWS) or 0
 
-    def dataset(self) -> ds.Dataset:
-        """The rows, with the columns of `schema.LOG`."""
-        return self.table.to_pyarrow_dataset()
+    def same_as(self, other: "Snapshot | None") -> bool:
+        """Whether the other one is this log at this version."""
+        return (
+            other is not None
+            and self.version == other.version
+            and self.table.metadata().id == other.table.metadata().id
+        )
+
+    def dataset(self, kind: Kind | None = None) -> ds.Dataset:
+        """The rows (of one kind), with the columns of `schema.LOG`."""
+        return self.table.to_pyarrow_dataset(file_pruning_predicate=kind and [("kind", "=", str(kind))])
 
     def local_files(self) -> list[str]:
         """The paths of the committed files where they lie in a folder; none where they lie in a bucket."""
@@ -177,7 +185,7 @@ class Log:
         Raises StaleCommit where anybody committed since `base` was read; a run that is in the log already is left as it
         is.
         """
-        if self.holds(run):
+        if base.table.transaction_version(run) is not None:
             return
         now = int(time.time() * 1000)
         adds = [
@@ -303,8 +311,10 @@ class LogWriter:
     def __init__(self, store: Store, root: str, run: str, part: str) -> None:
         self._store, self._root, self._run, self._part = store, root, run, part
         self._waiting: Waiting = defaultdict(list)
-        self._open: dict[tuple[str, str], tuple[io.BytesIO, pq.ParquetWriter, int]] = {}
         self._buffered = 0
+        self._tables: dict[tuple[str, str], list[pa.Table]] = defaultdict(list)
+        self._held = 0
+        self._open: dict[tuple[str, str], tuple[io.BytesIO, pq.ParquetWriter, int]] = {}
         self._files: list[LogFile] = []
 
     def add(self, row: Row) -> bool:
@@ -315,7 +325,10 @@ class LogWriter:
         return self._buffered >= _BUFFER
 
     def add_table(self, kind: Kind, endpoint: str, rows: pa.Table) -> None:
-        """Take rows that were made set-based; columns that they lack are null, and the run is the writer's."""
+        """Take rows that were made set-based; columns that they lack are null, and the run is the writer's.
+
+        They wait for others: a row group for each row would cost a reader fifty times as much as the row. Blocking work.
+        """
         given = set(rows.column_names)
         columns = [
             rows[field.name].cast(field.type)
@@ -325,7 +338,11 @@ class LogWriter:
             else pa.nulls(len(rows), field.type)
             for field in FILE
         ]
-        self._write((kind, endpoint), pa.table(columns, schema=FILE))
+        table = pa.table(columns, schema=FILE)
+        self._tables[kind, endpoint].append(table)
+        self._held += table.nbytes
+        if self._held >= _BUFFER:
+            self._write_tables()
 
     def take(self) -> Waiting:
         """Hand over what waits, for `flush`."""
@@ -341,11 +358,17 @@ class LogWriter:
     def close(self) -> list[LogFile]:
         """Write what is left and put the files in place, still uncommitted. Blocking work."""
         self.flush(self.take())
+        self._write_tables()
         for partition in sorted(self._open):
             self._finish(partition)
         pa.default_memory_pool().release_unused()  # else a quarter of a crawl's memory is what Arrow keeps for later
         files, self._files = self._files, []
         return files
+
+    def _write_tables(self) -> None:
+        tables, self._tables, self._held = self._tables, defaultdict(list), 0
+        for partition, parts in tables.items():
+            self._write(partition, pa.concat_tables(parts))
 
     def _finish(self, partition: tuple[str, str]) -> None:
         kind, endpoint = partition

@@ -88,7 +88,7 @@ def export(
             source.name,
             snapshot,
             views.RUNS.empty_table,
-            base_url=source.facts(snapshot).get("base_url"),
+            base_url=lambda: source.facts(snapshot).get("base_url"),
             as_of=as_of,
             wanted=lambda name: name == "records",
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime
 from difflib import get_close_matches
+from functools import partial
 from typing import IO, Any
 
 import duckdb
@@ -16,6 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from trawl.lake.log.sql import open_own
+from trawl.lake.log.table import Snapshot
 from trawl.lake.source import SourceLake
 from trawl.lake.store import FAULTS, Store, explain, faults
 from trawl.model.errors import ConfigurationError
@@ -68,8 +70,8 @@ class Lake:
                         con,
                         name,
                         snapshot,
-                        lambda source=source, snapshot=snapshot: _runs(source, snapshot),  # type: ignore[misc]
-                        base_url=source.facts(snapshot).get("base_url"),
+                        partial(_runs, source, snapshot),
+                        base_url=partial(_base_url, source, snapshot),
                         as_of=as_of,
                         wanted=lambda view: view in words,
                     )
@@ -231,7 +233,11 @@ def _plain(error: duckdb.Error) -> str:
     return str(error).strip()
 
 
-def _runs(source: SourceLake, snapshot: Any) -> pa.Table:
+def _base_url(source: SourceLake, snapshot: Snapshot | None) -> str | None:
+    return source.facts(snapshot).get("base_url")
+
+
+def _runs(source: SourceLake, snapshot: Snapshot | None) -> pa.Table:
     held = source.committed_runs(snapshot)
     rows = []
     for manifest in source.runs.manifests():

@@ -50,23 +50,24 @@ def create(
     snapshot: Snapshot | None,
     runs: Callable[[], pa.Table],
     *,
-    base_url: str | None,
+    base_url: Callable[[], str | None],
     as_of: datetime | None,
     wanted: Callable[[str], bool] = lambda _: True,
 ) -> None:
-    """Create the schema `source` with its views; `wanted` spares those that a question does not name."""
+    """Create the schema `source` with its views; `wanted` spares those that a question does not name, and what only they need."""
     log = log_of(source)
     register_log(con, log, snapshot)
     rows = rows_of(log, as_of)
     con.execute(f'CREATE SCHEMA "{source}"')
-    for name, query in {
-        "records": records(rows, base_url),
-        "versions": versions(rows),
-        "changes": changes(rows),
-        "quarantine": quarantine(rows, listing_rows_of(log, as_of), source),
-    }.items():
+    queries: dict[str, Callable[[], str]] = {
+        "records": lambda: records(rows, base_url()),
+        "versions": lambda: versions(rows),
+        "changes": lambda: changes(rows),
+        "quarantine": lambda: quarantine(rows, listing_rows_of(log, as_of), source),
+    }
+    for name, query in queries.items():
         if wanted(name):
-            con.execute(f'CREATE VIEW "{source}".{name} AS {query}')
+            con.execute(f'CREATE VIEW "{source}".{name} AS {query()}')
     if wanted("runs"):
         con.register(f"_runs_{source}", runs())
         until = "" if as_of is None else f" WHERE finished_at <= TIMESTAMPTZ '{as_of.isoformat()}'"
