@@ -15,6 +15,8 @@ KIND_VALUES = CHART.parents[1] / "k8s" / "values-kind.yaml"
 
 Manifest = dict[str, Any]
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
+
 HELM_VERSIONS = [name for name in ("helm", "helm3") if shutil.which(name)]
 
 
@@ -31,7 +33,7 @@ def render(*values: str, release: str = "trawl", namespace: str = "trawl", helm:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RefusedError(done.stderr)
-    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+    return [manifest for manifest in yaml.load_all(done.stdout, Loader=LOADER) if manifest]
 
 
 def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
@@ -49,7 +51,7 @@ def pods(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
 def setup_config(manifests: list[Manifest]) -> Manifest:
     """What `trawl setup` is told."""
     [config] = (m for m in manifests if m["kind"] == "ConfigMap" and "setup.yaml" in m["data"])
-    return yaml.safe_load(config["data"]["setup.yaml"])
+    return yaml.load(config["data"]["setup.yaml"], Loader=LOADER)
 
 
 def job_template(manifests: list[Manifest]) -> Manifest:
@@ -65,7 +67,7 @@ def one(manifests: list[Manifest], kind: str, name: str) -> Manifest:
 def leaves(value: object) -> Iterator[object]:
     """Every value in a document; a text that is a YAML document itself is looked into."""
     if isinstance(value, str) and value.count("\n") > 1:
-        value = yaml.safe_load(value)
+        value = yaml.load(value, Loader=LOADER)
     if isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from leaves(inner)

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from trawl.lake.reading.lake import Lake
@@ -35,7 +37,7 @@ def restore(
     entries = sorted((kept for kept in files if "/_delta_log/" in kept.path), key=lambda kept: kept.path)
     with ThreadPoolExecutor(_THREADS) as pool:
         for part in ([kept for kept in files if "/_delta_log/" not in kept.path], entries):
-            for _ in pool.map(lambda kept: _put(store, lake.store, kept), part):
+            for _ in _each(pool, lambda kept: _put(store, lake.store, kept), part):
                 if progress is not None:
                     progress.advance(1)
     if files_to is not None:
@@ -73,6 +75,17 @@ def _claim(lake: Store, backup: Backup) -> set[str]:
         )
     lake.put(_UNDER_WAY, mark)
     return set()
+
+
+def _each(pool: ThreadPoolExecutor, function: Callable[[Kept], None], items: Sequence[Kept]) -> Iterator[None]:
+    """`pool.map` that is never more than a few items ahead: who stops it leaves the others undone."""
+    begun: deque[Future[None]] = deque()
+    for item in items:
+        begun.append(pool.submit(function, item))
+        if len(begun) > _THREADS:
+            yield begun.popleft().result()
+    for future in begun:
+        yield future.result()
 
 
 def _put(store: Store, lake: Store, kept: Kept) -> None:

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from trawl.lake.log.sql import literal, open_own, path_literal
+from trawl.lake.log.sql import OwnDuckDB, literal, path_literal
 from trawl.lake.log.table import LogFile, Snapshot
 from trawl.lake.source import SourceLake
 from trawl.lake.store import local_folder
@@ -82,7 +82,8 @@ def export(
     root = local_folder(str(folder)) / safe_name(source.name)
     if source.store.folder is not None and root.resolve().is_relative_to(source.store.folder.resolve()):
         raise ConfigurationError(f"{folder} lies in the lake itself", remedy="choose another folder with --to")
-    with _disk_errors(root), closing(open_own()) as con:
+    with _disk_errors(root), closing(OwnDuckDB()) as own:
+        con = own.con
         views.create(
             con,
             source.name,

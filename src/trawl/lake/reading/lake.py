@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime
 from difflib import get_close_matches
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from trawl.lake.log.sql import open_own
+from trawl.lake.log.sql import OwnDuckDB
 from trawl.lake.log.table import Snapshot
 from trawl.lake.source import SourceLake
 from trawl.lake.store import FAULTS, Store, explain, faults
@@ -59,7 +59,7 @@ class Lake:
         if as_of is not None and as_of.tzinfo is None:
             raise ConfigurationError(f"as_of {as_of} has no time zone", remedy="add one, for example +00:00 or Z")
         with ExitStack() as opened:
-            con = opened.enter_context(open_own("75%"))
+            own = opened.enter_context(closing(OwnDuckDB("75%")))
             words = sql.lower()
             names = self.sources()
             with faults(self.url):
@@ -67,7 +67,7 @@ class Lake:
                     source = self.source(name)
                     snapshot = source.log.snapshot()
                     views.create(
-                        con,
+                        own.con,
                         name,
                         snapshot,
                         partial(_runs, source, snapshot),
@@ -77,11 +77,11 @@ class Lake:
                     )
             known = [f"{name}.{view}" for name in names for view in views.NAMES]
             with _sql_errors(self.url, sql, known):
-                relation = con.sql(sql)
+                relation = own.con.sql(sql)
             if relation is None:
                 raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
-            opened.pop_all()  # the result closes the connection
-        return Result(con, relation, self.url)
+            opened.pop_all()  # the result closes it
+        return Result(own, relation, self.url, names, only_asks=_only_asks(sql))
 
     def faults(self) -> AbstractContextManager[None]:
         """Whatever the libraries below raise where the storage fails, or holds what is damaged, as one LakeError."""
@@ -122,18 +122,23 @@ _NESTED = {"list", "array", "struct", "map"}
 class Result:
     """An answer that has not been read yet. Read it once, by any of its methods."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation, url: str) -> None:
-        self._con, self._url = con, url  # the relation lives as long as its connection
-        self._relation = relation
-
-    @property
-    def columns(self) -> list[str]:
-        return list(self._relation.columns)
+    def __init__(
+        self,
+        own: OwnDuckDB,
+        relation: duckdb.DuckDBPyRelation,
+        url: str,
+        schemas: Sequence[str],
+        *,
+        only_asks: bool,
+    ) -> None:
+        self.columns = list(relation.columns)
+        self._own, self._url, self._schemas, self._only_asks = own, url, schemas, only_asks
+        self._relation: duckdb.DuckDBPyRelation | None = relation
 
     def to_arrow(self) -> pa.Table:
         """All of it as an Arrow table."""
-        with _sql_errors(self._url):
-            return self._relation.to_arrow_table()
+        with self._once() as relation, _sql_errors(self._url):
+            return relation.to_arrow_table()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One dict per row, streamed. Raises ConfigurationError where two columns share a name: a dict would lose one."""
@@ -145,42 +150,70 @@ class Result:
         return self._rows()
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        with closing(self._con), _unwritable("rows"):
-            for batch in self._read(4096)[1]:
+        with self._once() as relation, _unwritable("rows"):
+            for batch in self._read(relation, 4096)[1]:
                 yield from batch.to_pylist()
 
     def write_csv(self, sink: IO[bytes]) -> None:
         """Comma-separated, with a header; nested values as JSON text."""
-        if any(kind.id in _NESTED for kind in self._relation.types):
-            columns = enumerate(zip(self._relation.columns, self._relation.types, strict=True), 1)
-            self._relation = self._relation.project(
-                ", ".join(
-                    f"{f'to_json(#{place})::VARCHAR' if kind.id in _NESTED else f'#{place}'} AS {_quoted(name)}"
-                    for place, (name, kind) in columns
-                )
-            )
-        schema, batches = self._read(4096)
-        with _unwritable("CSV"), pyarrow.csv.CSVWriter(sink, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
+        with self._once() as relation:
+            schema, batches = self._read(_flat(relation), 4096)
+            with _unwritable("CSV"), pyarrow.csv.CSVWriter(sink, schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
 
     def write_parquet(self, sink: IO[bytes]) -> None:
         """One Parquet file, zstd."""
-        schema, batches = self._read(16_384)
-        with _unwritable("Parquet"), pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-            for batch in batches:
-                writer.write_batch(batch)
+        with self._once() as relation:
+            schema, batches = self._read(relation, 16_384)
+            with _unwritable("Parquet"), pq.ParquetWriter(sink, schema, compression="zstd") as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
 
-    def _read(self, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    @contextmanager
+    def _once(self) -> Iterator[duckdb.DuckDBPyRelation]:
+        """What is asked. Once it is read, its instance is as it was found, if the question only asked: or nobody's."""
+        relation, self._relation = self._relation, None
+        if relation is None:
+            raise ConfigurationError("this answer was read already", remedy="ask again, or keep what to_arrow() gave")
+        try:
+            yield relation
+        except BaseException:
+            self._own.close()
+            raise
+        if self._only_asks:
+            self._own.leave(self._schemas)
+        else:
+            self._own.close()
+
+    def _read(self, relation: duckdb.DuckDBPyRelation, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """So many rows at once. What fails here is the question's or the lake's fault, never that of who writes them."""
         with _sql_errors(self._url):
-            reader = self._relation.to_arrow_reader(rows)
+            reader = relation.to_arrow_reader(rows)
 
         def batches() -> Iterator[pa.RecordBatch]:
             with _sql_errors(self._url):
                 yield from reader
 
         return reader.schema, batches()
+
+
+def _flat(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The relation with nested values as JSON text."""
+    if not any(kind.id in _NESTED for kind in relation.types):
+        return relation
+    columns = enumerate(zip(relation.columns, relation.types, strict=True), 1)
+    return relation.project(
+        ", ".join(
+            f"{f'to_json(#{place})::VARCHAR' if kind.id in _NESTED else f'#{place}'} AS {_quoted(name)}"
+            for place, (name, kind) in columns
+        )
+    )
+
+
+def _only_asks(sql: str) -> bool:
+    """Whether a question sets and makes nothing that would stay."""
+    return all(found.type == duckdb.StatementType.SELECT for found in duckdb.extract_statements(sql))
 
 
 @contextmanager
