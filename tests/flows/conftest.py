@@ -1,11 +1,11 @@
 import gc
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED, temporary_settings
 
+from tests.leftovers import collect
 from trawl.replica import FolderCatalogue, ReplicaApp, running
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -16,13 +16,15 @@ START_SECONDS = 120
 
 @pytest.fixture(scope="session")
 def prefect() -> Iterator[None]:
-    """A Prefect server of the tests' own: it takes its time to start, so there are few: one for each xdist_group."""
+    """A Prefect server of the tests' own: it takes its time to start, so there is one, for the xdist_group."""
     from prefect.testing.utilities import prefect_test_harness  # loads the whole server: not each worker has to
 
     quiet = {PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED: False}  # no test waits for a schedule's runs, and they are many
     with temporary_settings(quiet), prefect_test_harness(server_startup_timeout=START_SECONDS):
+        collect()
+        gc.freeze()  # what was loaded for it is not looked through after each test
         yield
-    _collect()
+    collect()
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +32,7 @@ def _connections_of_prefects_own(request: pytest.FixtureRequest) -> Iterator[Non
     """What Prefect leaves open goes after the test that made it, and fails no other one."""
     yield
     if {"prefect", "replica"} & set(request.fixturenames):
-        _collect()
-
-
-def _collect() -> None:
-    with warnings.catch_warnings():  # its client of events leaves its connections to the end of the process
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+        collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -25,6 +26,7 @@ def read_source(path: Path) -> SourceConfig:
     return parse_source(read_text(path, "the source file"), str(path))
 
 
+@lru_cache(maxsize=16)  # it takes 15 ms of CPU, and a process that serves many runs is given the same text each time
 def parse_source(content: str, origin: str) -> SourceConfig:
     """A source from YAML text; `origin` is how errors call it.
 

@@ -17,6 +17,7 @@ from trawl.cli.app import _commands, app, invoke, load_commands
 
 TRAWL = [sys.executable, "-c", "from trawl.cli import main; main()"]
 ROOT = Path(__file__).parents[3]
+AT_WORK = 1.5  # seconds of CPU after which a process is past its imports, thrice over
 
 
 def test_the_overview_names_every_command_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,7 +147,7 @@ def test_ctrl_c_ends_a_query_that_never_would(form: str, tmp_path: Path) -> None
         [*TRAWL, "query", endless, "--format", form, "--lake", str(tmp_path)], stderr=subprocess.PIPE, text=True
     )
     try:
-        while process.poll() is None and _processor_time(process.pid) < 2.5:  # it is past its imports and at work
+        while process.poll() is None and _processor_time(process.pid) < AT_WORK:  # it is past its imports and at work
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=6)
@@ -179,7 +180,7 @@ def test_sigterm_ends_a_process_that_was_started_with_ctrl_c_ignored(command: st
             if command == "run":
                 silent.settimeout(60)
                 stack.enter_context(silent.accept()[0])
-            while command == "query" and process.poll() is None and _processor_time(process.pid) < 2.5:
+            while command == "query" and process.poll() is None and _processor_time(process.pid) < AT_WORK:
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
             began = time.monotonic()

@@ -12,18 +12,18 @@ from typing import Any
 
 import httpx
 import pytest
-from prefect.settings import PREFECT_API_URL
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
+from tests.leftovers import collect
+from tests.server.processes import server
 from trawl.cli.app import invoke
 from trawl.orchestration.blocks import block_class
 from trawl.orchestration.setup import apply
 from trawl.orchestration.setup.objects import KINDS, Server
 from trawl.orchestration.setup.settings import Settings
 
-pytestmark = [
-    pytest.mark.usefixtures("prefect"),
-    pytest.mark.xdist_group("set-up"),
-]  # its server is empty between tests
+# What a thread of Prefect's lets go later is no fault of the test that runs then.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 HTTP = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))  # reads no certificates
@@ -40,10 +40,20 @@ def call(verb: Any, path: str, body: Any = None) -> Any:
     return answer.json() if answer.content else None
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """It is empty between tests, which no other test's server is."""
+    home = tmp_path_factory.mktemp("set-up")
+    with server(home) as made, temporary_settings({PREFECT_API_URL: made.url, PREFECT_HOME: home}):
+        yield
+    collect()
+
+
 @pytest.fixture(autouse=True)
-def clean(prefect: None) -> Iterator[None]:
+def clean(own_server: None) -> Iterator[None]:
     """Each test begins with a server on which set-up never was."""
     yield
+    collect()
     for path in ("automations", "deployments", "variables", "v2/concurrency_limits", "block_documents"):
         for one in call("POST", f"/{path}/filter", {"limit": 200}):
             try:
