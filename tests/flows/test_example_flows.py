@@ -129,15 +129,9 @@ def test_a_pipeline_loads_the_same_rows_however_often(tmp_path: Path) -> None:
 # -- tasks side by side --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["threads", "processes", "dask"])
-def test_every_runner_gives_the_same_and_names_what_failed(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    if name == "threads":
-        found = runners.side_by_side.with_options(task_runner=runners.runner(name))([6, 7, 27, 0])
-        assert found["found"] == {6: 8, 7: 16, 27: 111}
-    else:  # as programs: what runs elsewhere imports them anew
-        said = program("runners.py", name)
-        assert "7: 16" in said
-        assert "'failed': {0: '0 never comes to 1'}, 'longest': 111, 'last': 'done'" in said
+def test_tasks_in_threads_give_all_and_name_what_failed() -> None:  # (the other runners: tests/server)
+    found = runners.side_by_side.with_options(task_runner=runners.runner("threads"))([6, 7, 27, 0])
+    assert found["found"] == {6: 8, 7: 16, 27: 111}
 
 
 def test_a_task_whose_input_failed_runs_only_where_failures_are_allowed() -> None:

@@ -38,6 +38,13 @@ def started(server: Server, log: Path, *command: str, **env: str) -> Iterator[An
         end(process)
 
 
+@pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
+def test_every_runner_gives_the_same_and_names_what_failed(prefect_server: Server, runner: str) -> None:
+    said = program(prefect_server, "runners.py", runner)
+    assert "7: 16" in said
+    assert "'failed': {0: '0 never comes to 1'}, 'longest': 111, 'last': 'done'" in said
+
+
 @pytest.fixture(scope="module")
 def served(prefect_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """`python examples/serve.py`, as long as the module lasts."""
