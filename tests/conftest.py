@@ -54,19 +54,19 @@ def pytest_xdist_auto_num_workers() -> int:
     return cores + (cores + 1) // 2
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_collection_finish() -> None:
     """All modules are loaded: looking for garbage in them takes a fifth of a second each time."""
-    if session.config.getoption("loadgroup", False):
-        _check_groups(session.items)
     gc.collect()
     gc.freeze()
 
 
-def _check_groups(items: list[pytest.Item]) -> None:
-    """A group that is not kept together has its server, or its lakes, made by each worker: slower, and nobody is told."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") and "@" not in item.nodeid.rpartition("]")[2]:
-            raise pytest.UsageError(f"pytest-xdist does not keep the group of {item.nodeid} together on one worker")
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A group that xdist does not keep together has its server, or its lakes, made by each worker: and nobody is told."""
+    grouped = item.config.getoption("loadgroup", default=False) and item.get_closest_marker("xdist_group")
+    if grouped and "@" not in item.nodeid.rpartition("]")[2]:
+        pytest.fail(
+            "pytest-xdist does not keep xdist_group together with this pytest: see pyproject.toml", pytrace=False
+        )
 
 
 def pytest_unconfigure() -> None:
