@@ -84,12 +84,12 @@ class Server:
 
 
 def asked(verb: str, url: str, body: Any = None, auth: tuple[str, str] | None = None) -> Any:
-    """As Prefect's own client does: SQLite takes one writer at a time, and a busy server answers 503."""
+    """As Prefect's own client does: SQLite takes one writer at a time, and a busy server answers 503, or after a minute."""
     for _ in range(40):
         try:
-            answer = httpx.request(verb, url, json=body, timeout=60, auth=auth)
+            answer = httpx.request(verb, url, json=body, timeout=90, auth=auth)
         except httpx.ReadTimeout:
-            if verb != "GET":  # only a question can be asked twice
+            if verb != "GET" and not url.endswith("/filter"):  # only a question can be asked twice
                 raise
             continue
         if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
