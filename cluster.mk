@@ -40,7 +40,7 @@ up: kind-cluster load ## Run all of it in kind: cluster, image, replica of PokeA
 
 down: need-kind need-docker ## Remove the cluster, all that is in it, and the image
 	kind delete cluster --name $(CLUSTER)
-	@docker image ls --quiet --filter reference='$(IMAGE)' | sort -u | xargs -r docker image rm --force >/dev/null
+	@docker image ls --format '{{.Repository}}:{{.Tag}}' --filter reference='$(IMAGE)' | grep -v '<none>' | xargs -r docker image rm --force >/dev/null
 
 ui: need-kubectl ## Open the way to Prefect's UI at http://localhost:4200 (UI_PORT)
 	@printf 'http://localhost:%s, sign in with the string that this prints:\n  %s\n' $(UI_PORT) \
