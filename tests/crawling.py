@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +46,9 @@ def run(
     return asyncio.run(crawl(source or pokeapi(), target, CrawlOptions(base_url=url, **options), **more))
 
 
-_shipped = cache(load_source)  # to parse it takes a tenth of a run in which nothing is due
-
-
 def pokeapi(**changes: Any) -> SourceConfig:
     """The shipped source, with fields changed; the change may reach into `defaults` as a mapping."""
-    source = _shipped("pokeapi")
+    source = load_source("pokeapi")
     if not changes:
         return source
     return SourceConfig.model_validate(source.model_dump(mode="json", exclude_unset=False) | changes)

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -15,7 +14,7 @@ import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from tests.leftovers import collect
-from tests.server.processes import server
+from tests.server.processes import asked, server
 from trawl.cli.app import invoke
 from trawl.orchestration.blocks import block_class
 from trawl.orchestration.setup import apply
@@ -26,18 +25,8 @@ from trawl.orchestration.setup.settings import Settings
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-HTTP = httpx.Client(verify=False, timeout=30, limits=httpx.Limits(max_keepalive_connections=0))  # reads no certificates
-
-
-def call(verb: Any, path: str, body: Any = None) -> Any:
-    """As Prefect's own client does: a server on SQLite answers 503 while another one writes, and is asked again."""
-    for _ in range(40):
-        answer = HTTP.request(verb, f"{PREFECT_API_URL.value()}{path}", json=body)
-        if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-            break
-        time.sleep(0.25)
-    answer.raise_for_status()
-    return answer.json() if answer.content else None
+def call(verb: str, path: str, body: Any = None) -> Any:
+    return asked(verb, f"{PREFECT_API_URL.value()}{path}", body)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -142,9 +142,8 @@ def test_a_backup_that_is_made_while_others_write_is_whole(world: World, tmp_pat
         made.append(back_up(Lake(lake), Store(kept), clock=Clock_of_names(len(made))).backup)
     writer.join()
     assert len({backup.versions["pokeapi"] for backup in made}) > 2
-    different = {
-        (backup.versions["pokeapi"], *backup.objects): backup for backup in made
-    }  # the others are the same lakes
+    # Those of the very same objects are the very same lake: of them one is restored.
+    different = {(backup.versions["pokeapi"], *backup.objects): backup for backup in made}
     for backup in different.values():
         again = tmp_path / f"again-{backup.name}"
         restore(Store(kept), Lake(again), backup.name)

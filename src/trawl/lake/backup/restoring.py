@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def restore(
     entries = sorted((kept for kept in files if "/_delta_log/" in kept.path), key=lambda kept: kept.path)
     with ThreadPoolExecutor(_THREADS) as pool:
         for part in ([kept for kept in files if "/_delta_log/" not in kept.path], entries):
-            for _ in _each(pool, lambda kept: _put(store, lake.store, kept), part):
+            for _ in _put_each(pool, store, lake.store, part):
                 if progress is not None:
                     progress.advance(1)
     if files_to is not None:
@@ -77,11 +77,11 @@ def _claim(lake: Store, backup: Backup) -> set[str]:
     return set()
 
 
-def _each(pool: ThreadPoolExecutor, function: Callable[[Kept], None], items: Sequence[Kept]) -> Iterator[None]:
-    """`pool.map` that is never more than a few items ahead: who stops it leaves the others undone."""
+def _put_each(pool: ThreadPoolExecutor, store: Store, lake: Store, items: Iterable[Kept]) -> Iterator[None]:
+    """Never more than a few objects ahead, as `pool.map` would be: who stops it leaves the others undone."""
     begun: deque[Future[None]] = deque()
     for item in items:
-        begun.append(pool.submit(function, item))
+        begun.append(pool.submit(_put, store, lake, item))
         if len(begun) > _THREADS:
             yield begun.popleft().result()
     for future in begun:

@@ -81,7 +81,7 @@ class OwnDuckDB:
 
 
 _SPARE_SECONDS = 600
-_spare: dict[int, tuple[duckdb.DuckDBPyConnection, float] | None] = {}
+_spare: dict[int, tuple[duckdb.DuckDBPyConnection, float]] = {}
 """By process, the instance that the next question takes, and when it was made."""
 
 
