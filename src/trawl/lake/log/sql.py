@@ -61,8 +61,10 @@ class OwnDuckDB:
     """
 
     def __init__(self, memory: str = _MEMORY) -> None:
-        spare = _spare.pop(os.getpid(), None)
-        self._instance, self._made = spare or (_instance(), time.monotonic())
+        try:
+            self._instance, self._made = _spare.pop()
+        except IndexError:
+            self._instance, self._made = _instance(), time.monotonic()
         self.con = _configured(self._instance.cursor(), memory)
 
     def close(self) -> None:
@@ -75,14 +77,15 @@ class OwnDuckDB:
             self.con.execute(f'DROP SCHEMA "{name}" CASCADE')
         self.con.close()
         if time.monotonic() - self._made < _SPARE_SECONDS:
-            _spare[os.getpid()] = self._instance, self._made
+            _spare[:] = [(self._instance, self._made)]
         else:
             self._instance.close()
 
 
 _SPARE_SECONDS = 600
-_spare: dict[int, tuple[duckdb.DuckDBPyConnection, float]] = {}
-"""By process, the instance that the next question takes, and when it was made."""
+_spare: list[tuple[duckdb.DuckDBPyConnection, float]] = []
+"""The instance that the next question takes, and when it was made: at most one. A fork would have none of its threads."""
+os.register_at_fork(before=_spare.clear)
 
 
 def _instance(name: str = "") -> duckdb.DuckDBPyConnection:

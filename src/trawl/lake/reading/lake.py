@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime
 from difflib import get_close_matches
@@ -81,7 +81,7 @@ class Lake:
             if relation is None:
                 raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
             opened.pop_all()  # the result closes it
-        return Result(own, relation, self.url, names, only_asks=_only_asks(sql))
+        return Result(own, relation, self.url, partial(own.leave, names) if _only_asks(sql) else own.close)
 
     def faults(self) -> AbstractContextManager[None]:
         """Whatever the libraries below raise where the storage fails, or holds what is damaged, as one LakeError."""
@@ -127,12 +127,10 @@ class Result:
         own: OwnDuckDB,
         relation: duckdb.DuckDBPyRelation,
         url: str,
-        schemas: Sequence[str],
-        *,
-        only_asks: bool,
+        end: Callable[[], None],
     ) -> None:
         self.columns = list(relation.columns)
-        self._own, self._url, self._schemas, self._only_asks = own, url, schemas, only_asks
+        self._own, self._url, self._end = own, url, end
         self._relation: duckdb.DuckDBPyRelation | None = relation
 
     def to_arrow(self) -> pa.Table:
@@ -172,7 +170,7 @@ class Result:
 
     @contextmanager
     def _once(self) -> Iterator[duckdb.DuckDBPyRelation]:
-        """What is asked. Once it is read, its instance is as it was found, if the question only asked: or nobody's."""
+        """What is asked. Once all of it is read, its instance may be left to another question; otherwise it ends here."""
         relation, self._relation = self._relation, None
         if relation is None:
             raise ConfigurationError("this answer was read already", remedy="ask again, or keep what to_arrow() gave")
@@ -181,10 +179,7 @@ class Result:
         except BaseException:
             self._own.close()
             raise
-        if self._only_asks:
-            self._own.leave(self._schemas)
-        else:
-            self._own.close()
+        self._end()
 
     def _read(self, relation: duckdb.DuckDBPyRelation, rows: int) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """So many rows at once. What fails here is the question's or the lake's fault, never that of who writes them."""
