@@ -27,7 +27,7 @@ demo: setup ## Crawl a stand-in of PokeAPI, let a day pass, and see what changed
 	$(BIN)/python examples/demo.py
 
 test: setup ## Run the tests: fast, offline, deterministic
-	$(BIN)/pytest --numprocesses auto --dist loadgroup
+	$(BIN)/pytest --numprocesses auto --dist loadgroup --max-worker-restart 0
 
 test-server: setup ## Run the tests against a real Prefect server and worker: some minutes, offline
 	$(BIN)/pytest tests/server

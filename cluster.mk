@@ -5,6 +5,7 @@ CONTEXT   := kind-$(CLUSTER)
 KUBECTL   := kubectl --context $(CONTEXT)
 HELM      := helm --kube-context $(CONTEXT)
 IMAGE     := trawl
+E2E       := $(BIN)/pytest tests/e2e --override-ini faulthandler_timeout=3600  # the long ones take minutes each
 UI_PORT   ?= 4200
 S3_PORT   ?= 9000
 REPLICA_URL := http://pokeapi.trawl-replica/api/v2
@@ -89,11 +90,11 @@ kind-cluster: need-docker need-kind need-helm need-kubectl
 	  kind create cluster --name $(CLUSTER) --config k8s/kind.yaml --wait 120s $(if $(KIND_NODE_IMAGE),--image $(KIND_NODE_IMAGE))
 
 e2e: setup need-kubectl ## Test the installation that `make up` made
-	$(BIN)/pytest tests/e2e -m "not long"
+	$(E2E) -m "not long"
 
 e2e-all: load_args := --values helm/trawl/ci/high-availability-values.yaml
 e2e-all: setup need-kubectl load ## The same with the long ones: backups, high availability, stores elsewhere, repeated kills
-	$(BIN)/pytest tests/e2e
+	$(E2E)
 
 report: need-kind need-kubectl ## Gather what the cluster says about itself in build/report
 	@mkdir -p build/report

@@ -1,6 +1,7 @@
 """The wrapper that pods start through, against an API made up for the test."""
 
 import json
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -52,6 +53,15 @@ def serving(api: FakeApi) -> Iterator[dict[str, str]]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Whoever looks after a run passes signals on to it: these would no longer end the tests."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def run(state: str, count: int, before: int = 0) -> dict[str, Any]:

@@ -229,8 +229,8 @@ def test_a_run_waits_while_the_limit_is_closed_and_says_so(
             flows.refresh(sources=["pokeapi"], endpoints=TWO, rate="unlimited", return_state=True)
         )
         while "the limit pokeapi-public-calls is inactive" not in caplog.text:
+            assert not going.done()
             await asyncio.sleep(0.01)
-        assert not going.done()
         await limit(5)
         state: State[Any] = await going
         return state

@@ -91,6 +91,7 @@ async def test_a_cancelled_flow_cancels_its_engine_and_waits_until_that_has_clea
 
     flow = asyncio.ensure_future(on_own_loop(engine, Here()))
     while len(events) < 2:
+        assert not flow.done()
         await asyncio.sleep(0.01)
     flow.cancel()
     with pytest.raises(asyncio.CancelledError):

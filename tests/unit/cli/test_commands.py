@@ -164,16 +164,17 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(world: World, tmp_path
 
 
 def test_a_killed_run_is_adopted_and_ends_like_an_uninterrupted_one(world: World, tmp_path: Path) -> None:
-    flags = ["--base-url", world.url, "--endpoint", "machine", "--endpoint", "item", "--rate", "150"]
+    flags = ["--base-url", world.url, "--endpoint", "machine", "--endpoint", "item", "--rate"]
     process = subprocess.Popen(
-        [*TRAWL, "run", "pokeapi", "--lake", str(tmp_path / "killed"), *flags], stderr=subprocess.DEVNULL
+        [*TRAWL, "run", "pokeapi", "--lake", str(tmp_path / "killed"), *flags, "25"], stderr=subprocess.DEVNULL
     )
     while not list(tmp_path.glob("killed/pokeapi/plans/*/plan.json")):
         time.sleep(0.02)
+        assert process.poll() is None
     process.kill()
     process.wait()
     for lake in ("killed", "whole"):
-        assert invoke(["run", "pokeapi", "--lake", str(tmp_path / lake), *flags]) == 0
+        assert invoke(["run", "pokeapi", "--lake", str(tmp_path / lake), *flags, "unlimited"]) == 0
     sql = "SELECT endpoint, key, version, payload FROM pokeapi.versions ORDER BY ALL"
     killed, whole = (trawl.open(tmp_path / lake).query(sql).to_arrow() for lake in ("killed", "whole"))
     assert killed.equals(whole)

@@ -209,11 +209,15 @@ STALLED = {
 }
 
 
-@pytest.mark.parametrize("parts", STALLED.values(), ids=STALLED)
-async def test_an_answer_that_stalls_is_given_up_after_the_timeout_of_a_read(parts: list[bytes]) -> None:
-    async with saying(*parts, timeout="0.1s") as client:
-        with pytest.raises((Retriable, Unreachable), match="Timeout on reading"):
-            await client.get("x")
+async def test_an_answer_that_stalls_is_given_up_after_the_timeout_of_a_read() -> None:
+    async def ask(name: str) -> tuple[str, str]:
+        async with saying(*STALLED[name], timeout="1s") as client:
+            with pytest.raises((Retriable, Unreachable)) as caught:
+                await client.get("x")
+            return name, str(caught.value)
+
+    said = dict(await asyncio.gather(*map(ask, STALLED)))
+    assert {name: text for name, text in said.items() if "Timeout on reading" not in text} == {}
 
 
 TORN = {
