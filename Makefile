@@ -6,6 +6,9 @@ LINT   := .venv-lint
 DOCS   := .venv-docs
 ACTIONLINT := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
+# What is compiled once, Trawl and the rewritten tests alike, no process has to compile again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## List the targets

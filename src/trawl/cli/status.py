@@ -33,13 +33,18 @@ def status(
 
 def _status(lake: Lake, name: str) -> dict[str, Any]:
     source = lake.source(name)
-    counts = lake.query(
-        f'SELECT state, count(*) AS n, max(checked_at) AS checked_at FROM "{name}".records GROUP BY state ORDER BY state'
-    ).rows()
-    quarantined = lake.query(f'SELECT count(*) AS n FROM "{name}".quarantine WHERE open').rows()
-    runs = lake.query(
-        f'SELECT run_id, mode, status, started_at, duration_s, requests, note FROM "{name}".runs ORDER BY started_at DESC LIMIT 5'
-    ).rows()
+    # One after the other: what a question has made, the next one can use.
+    counts, quarantined, runs = (
+        list(lake.query(sql).rows())
+        for sql in (
+            f'SELECT state, count(*) AS n FROM "{name}".records GROUP BY state ORDER BY state',
+            f'SELECT count(*) AS n FROM "{name}".quarantine WHERE open',
+            (
+                f'SELECT run_id, mode, status, started_at, duration_s, requests, note FROM "{name}".runs '
+                "ORDER BY started_at DESC LIMIT 5"
+            ),
+        )
+    )
     snapshot = source.log.snapshot()
     facts = source.facts(snapshot)
     holder = source.holder(datetime.now(UTC))
@@ -48,7 +53,7 @@ def _status(lake: Lake, name: str) -> dict[str, Any]:
         "quarantined": sum(row["n"] for row in quarantined),
         "source_version": facts.get("token", {}).get("value"),
         "files": None if snapshot is None else len(snapshot.files()),
-        "runs": list(runs),
+        "runs": runs,
         "held": {name: hold["reason"] for name, hold in pending_holds(source).items()},
         "unread": facts.get("unread", {}),
         "unfinished": [plan.run for plan in source.runs.plans()],

@@ -79,8 +79,8 @@ def _chosen(since: datetime | None, run: str | None, endpoints: Sequence[str], k
 
 def last_changed(lake: Lake, source: str) -> str | None:
     """The last run that changed a record, if any did."""
-    rows = lake.query(f'SELECT run FROM "{source}".changes ORDER BY observed_at DESC LIMIT 1').rows()
-    return next((row["run"] for row in rows), None)
+    rows = list(lake.query(f'SELECT run FROM "{source}".changes ORDER BY observed_at DESC LIMIT 1').rows())
+    return rows[0]["run"] if rows else None
 
 
 def versions(lake: Lake, source: str, endpoint: str, key: str) -> list[dict[str, Any]]:
