@@ -44,7 +44,7 @@ def serving(api: FakeApi) -> Iterator[dict[str, str]]:
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield {
             "PREFECT_API_URL": f"http://127.0.0.1:{server.server_port}/api",

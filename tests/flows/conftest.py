@@ -2,8 +2,14 @@ import gc
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
-from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED, temporary_settings
+from prefect.settings import (
+    PREFECT_API_SSL_CERT_FILE,
+    PREFECT_LOCAL_STORAGE_PATH,
+    PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED,
+    temporary_settings,
+)
 
 from tests.leftovers import collect
 from trawl.replica import FolderCatalogue, ReplicaApp, running
@@ -15,11 +21,17 @@ START_SECONDS = 120
 
 
 @pytest.fixture(scope="session")
-def prefect() -> Iterator[None]:
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Prefect server of the tests' own: it takes its time to start, so there is one, for the xdist_group."""
     from prefect.testing.utilities import prefect_test_harness  # loads the whole server: not each worker has to
 
-    quiet = {PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED: False}  # no test waits for a schedule's runs, and they are many
+    end = "-----END CERTIFICATE-----\n"
+    one = tmp_path_factory.mktemp("tls") / "one.pem"
+    one.write_text("".join(Path(certifi.where()).read_text().partition(end)[:2]))
+    quiet = {
+        PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED: False,  # no test waits for a schedule's runs, and they are many
+        PREFECT_API_SSL_CERT_FILE: str(one),  # all of them take 30 ms to read, for each of Prefect's many clients
+    }
     with temporary_settings(quiet), prefect_test_harness(server_startup_timeout=START_SECONDS):
         collect()
         gc.freeze()  # what was loaded for it is not looked through after each test

@@ -33,7 +33,7 @@ def server(status: int = 200, body: bytes = b"{}") -> Iterator[list[str]]:
         def log_message(self, *_: object) -> None: ...
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
     try:
         with temporary_settings(
             {PREFECT_API_URL: f"http://127.0.0.1:{listening.server_port}/api", PREFECT_CLIENT_MAX_RETRIES: 0}

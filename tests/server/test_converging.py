@@ -317,7 +317,7 @@ def object_store() -> Iterator[tuple[str, set[str]]]:
         def log_message(self, *_: object) -> None: ...
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{listening.server_port}", buckets
     finally:

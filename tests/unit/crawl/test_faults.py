@@ -17,6 +17,9 @@ from trawl.lake import Lake
 from trawl.model.errors import GuardTripped
 from trawl.replica.faults import FORMS
 
+# They wait more than they work: on one worker, while the others work.
+pytestmark = pytest.mark.xdist_group("faults")
+
 
 class Progress:
     """Follows the contents of a lake: each is some day's document, and never an older one than before."""
