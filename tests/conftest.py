@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.crawling import generated
 from trawl.lake.log.sql import connect
-from trawl.replica import GeneratedCatalogue, ReplicaApp, running
+from trawl.replica import ReplicaApp, running
 
 # Nothing of it depends on how busy the machine is.
 settings.register_profile(
@@ -116,7 +117,7 @@ class World:
     seed: int
 
     def day(self, day: int) -> None:
-        self.app.catalogue = GeneratedCatalogue(self.records, seed=self.seed, day=day)
+        self.app.catalogue = generated(self.records, seed=self.seed, day=day)
 
     def serve(self, catalogue: Any) -> None:
         self.app.catalogue = catalogue
@@ -125,6 +126,6 @@ class World:
 @pytest.fixture
 def world() -> Iterator[World]:
     """Some 200 records on their day 0."""
-    app = ReplicaApp(GeneratedCatalogue(200, seed=7, day=0))
+    app = ReplicaApp(generated(200, seed=7, day=0))
     with running(app) as url:
         yield World(url, app, 200, 7)

@@ -4,15 +4,25 @@ import asyncio
 import json
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from trawl.crawl import CrawlOptions, Report, crawl
 from trawl.lake import Lake
 from trawl.model.config import SourceConfig
+from trawl.replica import GeneratedCatalogue
 from trawl.sources import load_source
 
 COUNTS = ("new", "changed", "reordered", "missing", "gone", "revived", "quarantined", "failed")
+
+
+@cache
+def generated(records: int, *, seed: int, day: int) -> GeneratedCatalogue:
+    """A generated day that computes each document once."""
+    found = GeneratedCatalogue(records, seed=seed, day=day)
+    found.find = cache(found.find)  # type: ignore[method-assign]
+    return found
 
 
 class Clock:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.crawling import generated
 from tests.torture.victims import Place, place
-from trawl.replica import GeneratedCatalogue, ReplicaApp
+from trawl.replica import ReplicaApp
 from trawl.sources import load_source, parse_source
 
 SEED = 7
@@ -23,19 +24,13 @@ ENDPOINTS = (
 )
 
 
-@cache
-def catalogue(day: int) -> GeneratedCatalogue:
-    """A generated day that computes each document once."""
-    found = GeneratedCatalogue(RECORDS, seed=SEED, day=day)
-    found.find = cache(found.find)  # type: ignore[method-assign]
-    return found
-
-
 def pokeapi_place(lake: Path, day: int) -> AbstractContextManager[Place]:
     """The shipped source over a day of the generated world."""
     flags = [word for endpoint in ENDPOINTS for word in ("--endpoint", endpoint)]
     options = {"endpoints": ENDPOINTS}
-    return place(lake, ReplicaApp(catalogue(day)), load_source("pokeapi"), flags=flags, options=options)
+    return place(
+        lake, ReplicaApp(generated(RECORDS, seed=SEED, day=day)), load_source("pokeapi"), flags=flags, options=options
+    )
 
 
 # -- a family of seven generations: as many shards, one after the other ------------------------------------
