@@ -109,6 +109,7 @@ def test_a_wrong_word_is_refused_with_what_would_be_right(
     assert all(word in text for word in words), text
 
 
+@pytest.mark.xdist_group("waits")
 def test_a_host_that_cannot_be_reached_is_named(capsys: pytest.CaptureFixture[str], unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}/api/v2"
     Path("mine.yaml").write_text(GOOD.replace("  users: {}", "  users: {}\n  posts: {}"))

@@ -17,8 +17,7 @@ from trawl.lake import Lake
 from trawl.model.errors import GuardTripped
 from trawl.replica.faults import FORMS
 
-# They wait more than they work: on one worker, while the others work.
-pytestmark = pytest.mark.xdist_group("faults")
+pytestmark = pytest.mark.xdist_group("waits")
 
 
 class Progress:

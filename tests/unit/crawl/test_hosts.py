@@ -18,6 +18,8 @@ from trawl.crawl import CrawlOptions, Done, ShardWork, crawl, crawl_shards, host
 from trawl.lake import HostBoard, Lake
 from trawl.replica import running
 
+pytestmark = pytest.mark.xdist_group("waits")
+
 RATE = 60
 
 

@@ -10,6 +10,8 @@ from trawl.model.config import SourceConfig
 from trawl.model.errors import BudgetSpent, ConfigurationError
 from trawl.transport import Client
 
+pytestmark = pytest.mark.xdist_group("waits")
+
 
 def source(**more: Any) -> SourceConfig:
     fields = {"name": "api", "base_url": "https://api.example.com/v1", "endpoints": {"a": {}}}

@@ -28,6 +28,8 @@ from trawl.model.errors import (
 from trawl.model.keys import fill
 from trawl.transport.session import proxy_for
 
+pytestmark = pytest.mark.xdist_group("waits")
+
 # -- answers -----------------------------------------------------------------------------------------------
 
 

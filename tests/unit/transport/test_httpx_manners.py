@@ -11,6 +11,8 @@ from loopback import Asked, asking, client_of, reply, serving, settings
 from trawl.model.errors import BudgetSpent, RedirectRefused, Unreachable
 from trawl.transport import AsyncTransport, Client, http_client
 
+pytestmark = pytest.mark.xdist_group("waits")
+
 
 async def test_it_is_an_ordinary_client_that_knows_the_sources_address() -> None:
     async with serving(reply(body=b'{"id": 1}')) as server:

@@ -4,8 +4,12 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
+
 from trawl.transport import CoolDown
 from trawl.transport.pacing import Pacer
+
+pytestmark = pytest.mark.xdist_group("waits")
 
 
 def now() -> datetime:
