@@ -51,8 +51,10 @@ class Losses:
         row, guard = settled.row, loss_of(settled)
         if guard is None:
             self._again[row.endpoint] += 1
-        elif self._count(guard, row.endpoint, row.key):
-            self._check(guard, row.endpoint, row.key, row.reason)
+        else:
+            self._count(guard, row.endpoint, row.key)
+        for each in _VERBS:  # a repeated failure leaves fewer that count, of either kind
+            self._check(each, row.endpoint, row.key, row.reason)
 
     def check(self) -> None:
         """Raise GuardTripped if too much came to nothing in the shards that were taken."""
@@ -66,15 +68,14 @@ class Losses:
             found.setdefault(endpoint, []).extend(keys)
         return found
 
-    def _count(self, guard: str, endpoint: str, key: str) -> bool:
+    def _count(self, guard: str, endpoint: str, key: str) -> None:
         if key in self._known.get(endpoint, ()):
             self._again[endpoint] += 1
-            return False
-        self._first[guard, endpoint].append(key)
-        return True
+        else:
+            self._first[guard, endpoint].append(key)
 
     def _check(self, guard: str, endpoint: str, key: str, reason: str | None) -> None:
-        number, due = len(self._first[guard, endpoint]), self._due[endpoint] - self._again[endpoint]
+        number, due = len(self._first.get((guard, endpoint), ())), self._due[endpoint] - self._again[endpoint]
         if getattr(self._source.endpoints[endpoint].guards, guard).exceeded(number, due):
             remedy = _REMEDIES[guard].format(source=self._source.name, endpoint=endpoint, key=key)
             raise GuardTripped(

@@ -1,5 +1,6 @@
 """What speaks of a record is set aside, and what speaks of the API ends the run: neither for ever."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,16 @@ import pytest
 from tests.authors import MANY, Reply, author, authors, redirect, source
 from tests.crawling import Clock, ask, count, run
 from trawl.crawl import Verdict, find_quarantined, replay
+from trawl.crawl.losses import Losses
 from trawl.lake import Lake
 from trawl.model.config import SourceConfig
 from trawl.model.errors import GuardTripped
-from trawl.model.records import Op
+from trawl.model.records import Op, Result, Row, Settled
 from trawl.sources import YamlCrawler
 
 STRICT = source("contract: {fields: {id: integer, name: string}, key: id}")
 POISONED = range(1, 12)
+NOW = datetime(2026, 8, 3, tzinfo=UTC)
 HTML = Reply(200, b"<html>We will be right back</html>", {"content-type": "text/html"})
 
 KINDS: dict[str, tuple[Reply, str]] = {
@@ -214,6 +217,19 @@ def test_records_that_are_broken_for_good_stop_one_run_and_ring_in_the_others(tm
         api.bad = HTML
         with pytest.raises(GuardTripped, match="due records were set aside"):
             run(tmp_path, url, STRICT, force=True)
+
+
+@pytest.mark.parametrize("first", [0, 30, 42], ids="{} of the new losses come first".format)
+def test_the_guard_counts_the_same_in_whatever_order_records_come(first: int) -> None:
+    def lost(key: int) -> Settled:
+        failures = 1 if key <= 42 else 2
+        row = Row("fail", "authors", str(key), "present", NOW, NOW, failures=failures, reason="contract")
+        return Settled(row, Result.QUARANTINED)
+
+    keys = [*range(1, first + 1), *range(43, 103), *range(first + 1, 43)]
+    losses = Losses(STRICT, {"authors": 102}, {})
+    with pytest.raises(GuardTripped, match="due records were set aside"):
+        list(map(losses.add, map(lost, keys)))
 
 
 def test_the_guard_is_a_setting(tmp_path: Path) -> None:
