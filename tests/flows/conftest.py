@@ -1,9 +1,11 @@
 import gc
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import certifi
 import pytest
+import websockets.asyncio.connection
 from prefect.settings import (
     PREFECT_API_SSL_CERT_FILE,
     PREFECT_LOCAL_STORAGE_PATH,
@@ -32,7 +34,13 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED: False,  # no test waits for a schedule's runs, and they are many
         PREFECT_API_SSL_CERT_FILE: str(one),  # all of them take 30 ms to read, for each of Prefect's many clients
     }
-    with temporary_settings(quiet), prefect_test_harness(server_startup_timeout=START_SECONDS):
+    with (
+        temporary_settings(quiet),
+        pytest.MonkeyPatch.context() as patch,
+        prefect_test_harness(server_startup_timeout=START_SECONDS),
+    ):
+        # Its connection for events pings from a thread, and Hypothesis fails a test whose generator another one uses.
+        patch.setattr(websockets.asyncio.connection, "random", random.Random())
         collect()
         gc.freeze()  # what was loaded for it is not looked through after each test
         yield
