@@ -6,13 +6,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from trawl.orchestration import start
 from trawl.orchestration.make_secrets import manifest, parse
+from trawl.replica import running
+from trawl.replica.answers import reply, url_of
 
 
 class FakeApi:
@@ -21,38 +22,22 @@ class FakeApi:
     def __init__(self, answers: dict[str, Any]) -> None:
         self.answers = {"/ready": {}, **answers}
         self.posted: dict[str, Any] = {}
-        self.signed_in: set[str | None] = set()
+        self.signed_in: set[bytes | None] = set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        path = url_of(scope).removeprefix("/api")
+        if scope["method"] == "POST":
+            self.posted[path] = json.loads((await receive())["body"])
+            await reply(send, (201, [], b"{}"))
+        else:
+            self.signed_in.add(dict(scope["headers"]).get(b"authorization"))
+            await reply(send, (200 if path in self.answers else 404, [], json.dumps(self.answers.get(path)).encode()))
 
 
 @contextmanager
 def serving(api: FakeApi) -> Iterator[dict[str, str]]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            api.signed_in.add(self.headers["Authorization"])
-            path = self.path.removeprefix("/api")
-            self.send_response(200 if path in api.answers else 404)
-            self.end_headers()
-            self.wfile.write(json.dumps(api.answers.get(path)).encode())
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            api.posted[self.path.removeprefix("/api")] = json.loads(body)
-            self.send_response(201)
-            self.end_headers()
-            self.wfile.write(b"{}")
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield {
-            "PREFECT_API_URL": f"http://127.0.0.1:{server.server_port}/api",
-            "PREFECT_API_AUTH_STRING": "admin:secret",
-        }
-    finally:
-        server.shutdown()
-        server.server_close()
+    with running(api) as url:
+        yield {"PREFECT_API_URL": url.removesuffix("/v2"), "PREFECT_API_AUTH_STRING": "admin:secret"}
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +66,7 @@ def test_a_run_that_never_began_goes_back_to_its_pool(state):
     with serving(api) as env:
         assert start.look_after(child(1), env, "r1") == 0
     assert api.posted["/flow_runs/r1/set_state"]["state"]["name"] == "AwaitingRetry"
-    assert api.signed_in == {"Basic YWRtaW46c2VjcmV0"}
+    assert api.signed_in == {b"Basic YWRtaW46c2VjcmV0"}
 
 
 @pytest.mark.parametrize(("state", "count"), [("COMPLETED", 1), ("FAILED", 1), ("CRASHED", 1), ("CANCELLED", 0)])

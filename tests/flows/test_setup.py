@@ -1,16 +1,17 @@
 """Set-up finds what is wrong with its file before it asks anybody, and names the server where that is what is wrong."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from trawl.cli.app import invoke
+from trawl.replica import running
+from trawl.replica.answers import reply
 
 
 @contextmanager
@@ -18,30 +19,15 @@ def server(status: int = 200, body: bytes = b"{}") -> Iterator[list[str]]:
     """An API that gives everybody the same answer; the value is what it was asked."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        await reply(send, (status, [], body))
 
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, *_: object) -> None: ...
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        with temporary_settings(
-            {PREFECT_API_URL: f"http://127.0.0.1:{listening.server_port}/api", PREFECT_CLIENT_MAX_RETRIES: 0}
-        ):
-            yield asked
-    finally:
-        listening.shutdown()
-        listening.server_close()
+    with (
+        running(app) as url,
+        temporary_settings({PREFECT_API_URL: url.removesuffix("/v2"), PREFECT_CLIENT_MAX_RETRIES: 0}),
+    ):
+        yield asked
 
 
 def refused(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:

@@ -1,11 +1,9 @@
 """Set-up against a real server: it makes, changes, leaves, removes, and ends in the same place however it gets there."""
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,8 @@ from trawl.orchestration.blocks import block_class
 from trawl.orchestration.setup import apply
 from trawl.orchestration.setup.objects import KINDS, Server
 from trawl.orchestration.setup.settings import Settings
+from trawl.replica import running
+from trawl.replica.answers import reply
 
 # What a thread of Prefect's lets go later is no fault of the test that runs then.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -301,28 +301,14 @@ def object_store() -> Iterator[tuple[str, set[str]]]:
     """As much of S3 as buckets need: its address, and the buckets in it."""
     buckets: set[str] = set()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.answer(200 if self.path.strip("/") in buckets else 404)
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        bucket = scope["path"].strip("/")
+        if scope["method"] == "PUT":
+            buckets.add(bucket)
+        await reply(send, (200 if bucket in buckets else 404, [(b"content-length", b"0")], b""))
 
-        def do_PUT(self) -> None:
-            buckets.add(self.path.strip("/"))
-            self.answer(200)
-
-        def answer(self, status: int) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{listening.server_port}", buckets
-    finally:
-        listening.shutdown()
-        listening.server_close()
+    with running(app) as url:
+        yield url.removesuffix("/api/v2"), buckets
 
 
 def test_results_get_a_bucket_and_the_blocks_that_lead_to_it(setup: SetUp, monkeypatch: pytest.MonkeyPatch) -> None:
