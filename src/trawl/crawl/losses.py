@@ -18,6 +18,7 @@ _REMEDIES = {
     "quarantined": "check the API, and `contract` and `detail` of the source (trawl try {source} {endpoint} {key})",
 }
 _ONCE = "repeated failures of a record do not count"
+_ELSEWHERE = "its shard was fetched by another process, see its log"
 
 
 def loss_of(settled: Settled) -> str | None:
@@ -34,7 +35,7 @@ class Losses:
 
     def __init__(self, source: SourceConfig, due: Mapping[str, int], known: Mapping[str, Collection[str]]) -> None:
         self._source, self._due, self._known = source, due, known
-        self._first: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._first: dict[tuple[str, str], dict[str, str | None]] = defaultdict(dict)
         self._again: Counter[str] = Counter()
 
     def take(self, outcome: Outcome) -> None:
@@ -42,7 +43,7 @@ class Losses:
         for guard, losses in outcome.losses.items():
             for endpoint, keys in losses.items():
                 for key in keys:
-                    self._count(guard, endpoint, key)
+                    self._count(guard, endpoint, key, _ELSEWHERE)
 
     def add(self, settled: Settled) -> None:
         """Count a record. Raises GuardTripped as soon as it is certain that too much came to nothing."""
@@ -52,14 +53,14 @@ class Losses:
         if guard is None:
             self._again[row.endpoint] += 1
         else:
-            self._count(guard, row.endpoint, row.key)
+            self._count(guard, row.endpoint, row.key, row.reason)
         for each in _VERBS:  # a repeated failure leaves fewer that count, of either kind
-            self._check(each, row.endpoint, row.key, row.reason)
+            self._check(each, row.endpoint)
 
     def check(self) -> None:
         """Raise GuardTripped if too much came to nothing in the shards that were taken."""
-        for (guard, endpoint), keys in self._first.items():
-            self._check(guard, endpoint, keys[-1], "its shard was fetched by another process, see its log")
+        for guard, endpoint in self._first:
+            self._check(guard, endpoint)
 
     def noted(self) -> dict[str, list[str]]:
         """What the next run must not count again, by endpoint."""
@@ -68,18 +69,19 @@ class Losses:
             found.setdefault(endpoint, []).extend(keys)
         return found
 
-    def _count(self, guard: str, endpoint: str, key: str) -> None:
+    def _count(self, guard: str, endpoint: str, key: str, reason: str | None) -> None:
         if key in self._known.get(endpoint, ()):
             self._again[endpoint] += 1
         else:
-            self._first[guard, endpoint].append(key)
+            self._first[guard, endpoint][key] = reason
 
-    def _check(self, guard: str, endpoint: str, key: str, reason: str | None) -> None:
-        number, due = len(self._first.get((guard, endpoint), ())), self._due[endpoint] - self._again[endpoint]
-        if getattr(self._source.endpoints[endpoint].guards, guard).exceeded(number, due):
+    def _check(self, guard: str, endpoint: str) -> None:
+        lost, due = self._first.get((guard, endpoint), {}), self._due[endpoint] - self._again[endpoint]
+        if lost and getattr(self._source.endpoints[endpoint].guards, guard).exceeded(len(lost), due):
+            key, reason = next(reversed(lost.items()))
             remedy = _REMEDIES[guard].format(source=self._source.name, endpoint=endpoint, key=key)
             raise GuardTripped(
-                f"{endpoint}: {number} of {due} due records {_VERBS[guard]}, so nothing is committed; the last: "
+                f"{endpoint}: {len(lost)} of {due} due records {_VERBS[guard]}, so nothing is committed; the last: "
                 f"{key}: {reason}",
                 remedy=f"{remedy}; {_ONCE}",
             )
