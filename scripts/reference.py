@@ -95,7 +95,8 @@ def pages() -> dict[str, str]:
 
 def cli() -> str:
     load_commands()
-    text: str = app.generate_docs(output_format="markdown", recursive=True)
+    with mock.patch.object(sys, "argv", ["trawl"]):  # of a group's commands, Cyclopts writes how Python was started
+        text: str = app.generate_docs(output_format="markdown", recursive=True)
     contents = re.compile(r"## Table of Contents\n.*?(?=\*\*Crawl\*\*)", re.DOTALL)
     text = contents.sub(f"{EXIT_CODES.strip()}\n\n## Commands\n\n", text)
     text = text.replace(
