@@ -132,7 +132,7 @@ def invoke(arguments: list[str]) -> int:
             _print(TrawlError(f"the output cannot be written: {fault.strerror or fault}"))
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001  (the last door before the user)
-        if str(error) == "Query interrupted":  # DuckDB's word for Ctrl-C
+        if interrupts.heard() or str(error) == "Query interrupted":  # DuckDB's word for Ctrl-C
             return _interrupted(arguments)
         _print_fault(error)
         return EXIT_FAILED

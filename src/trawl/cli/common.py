@@ -15,11 +15,11 @@ from rich.padding import Padding
 from rich.prompt import Confirm
 from rich.table import Table
 
-from trawl.lake import Lake
+from trawl.lake import Lake, stop_questions
 from trawl.model.errors import ConfigurationError, TrawlError
 from trawl.model.values import parse_duration
 
-from .interrupts import ending_soon
+from .interrupts import ending_soon, stop_with
 from .text import verbatim
 
 LakeOption = Annotated[
@@ -53,7 +53,8 @@ def run_async(work: Coroutine[Any, Any, _Result]) -> _Result:
 
 
 def open_lake(url: str | None) -> Lake:
-    """The lake of `--lake`, else TRAWL_LAKE, else `./lake`."""
+    """The lake of `--lake`, else TRAWL_LAKE, else `./lake`. A question to it ends with Ctrl-C."""
+    stop_with(stop_questions)
     return Lake(url if url is not None else os.environ.get("TRAWL_LAKE") or Path("lake"))
 
 

@@ -17,13 +17,16 @@ from types import FrameType
 from typing import Any, TypeVar
 
 PATIENCE = 4.0  # seconds
+_AGAIN = 0.1  # seconds
 
 _Result = TypeVar("_Result")
 _watched = threading.Event()
 _terminated = threading.Event()
+_heard = threading.Event()
 _farewell = "interrupted"
 _patience = PATIENCE
 _cancel: Callable[[], object] | None = None
+_stop: Callable[[], object] = lambda: None  # noqa: E731
 
 
 def watch(farewell: str) -> None:
@@ -46,6 +49,17 @@ def allow(seconds: float) -> None:
     """For a command that has processes of its own to stop: so long it may take."""
     global _patience  # noqa: PLW0603
     _patience = seconds
+
+
+def stop_with(stop: Callable[[], object]) -> None:
+    """What ends the work of a library that Python cannot interrupt. Called in a thread, and again until all has ended."""
+    global _stop  # noqa: PLW0603
+    _stop = stop
+
+
+def heard() -> bool:
+    """Whether the process was told to end: an error of its work may be no more than that."""
+    return _heard.is_set()
 
 
 def exit_code() -> int:
@@ -89,11 +103,15 @@ def _listen(listening: socket.socket, _woken: socket.socket) -> None:
         if signal.SIGTERM in signals:
             _terminated.set()
         if signal.SIGINT in signals or signal.SIGTERM in signals:
+            _heard.set()
             _end()
 
 
 def _end() -> None:
-    time.sleep(_patience)
+    end = time.monotonic() + _patience
+    while time.monotonic() < end:
+        _stop()  # not once: what is just beginning does not hear it
+        time.sleep(_AGAIN)
     with suppress(OSError):
         os.write(2, f"{_farewell}\n".encode())
     os._exit(exit_code())

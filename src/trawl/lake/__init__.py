@@ -3,6 +3,7 @@
 from .backup.copying import BackedUp, back_up
 from .backup.kept import Backup, Backups
 from .backup.restoring import fetch, restore
+from .log.sql import stop_questions
 from .log.table import LogFile, LogWriter, Snapshot
 from .reading.export import FORMATS, Exported, Format, export
 from .reading.history import CHANGES
@@ -62,6 +63,7 @@ __all__ = [
     "rehash",
     "renamed",
     "restore",
+    "stop_questions",
     "stored",
     "sweep",
     "traces",

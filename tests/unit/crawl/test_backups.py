@@ -144,6 +144,7 @@ def test_a_backup_that_is_made_while_others_write_is_whole(world: World, tmp_pat
     assert len({backup.versions["pokeapi"] for backup in made}) > 2
     # Those of the very same objects are the very same lake: of them one is restored.
     different = {(backup.versions["pokeapi"], *backup.objects): backup for backup in made}
+    read: set[tuple[int, frozenset[bytes]]] = set()
     for backup in different.values():
         again = tmp_path / f"again-{backup.name}"
         restore(Store(kept), Lake(again), backup.name)
@@ -151,6 +152,10 @@ def test_a_backup_that_is_made_while_others_write_is_whole(world: World, tmp_pat
         assert snapshot is not None
         assert snapshot.version == backup.versions["pokeapi"]
         assert not snapshot.lost_files()
+        log = snapshot.version, frozenset(Path(file).read_bytes() for file in snapshot.local_files())
+        if log in read:  # the same to the byte, beside other objects
+            continue
+        read.add(log)
         # What a fold commits reads as what was there before it.
         assert contents(again) == seen[max(version for version in seen if version <= snapshot.version)]
 

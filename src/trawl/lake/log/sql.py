@@ -10,7 +10,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
+from weakref import WeakSet
 
 import duckdb
 
@@ -66,6 +68,7 @@ class OwnDuckDB:
         except IndexError:
             self._instance, self._made = _instance(), time.monotonic()
         self.con = _configured(self._instance.cursor(), memory)
+        _own.add(self)
 
     def close(self) -> None:
         self.con.close()
@@ -82,6 +85,14 @@ class OwnDuckDB:
             self._instance.close()
 
 
+def stop_questions() -> None:
+    """Make what is asked of private instances, in whatever thread, end now with an error. What is asked later is not."""
+    for own in list(_own):
+        with suppress(duckdb.Error):  # it was just closed
+            own.con.interrupt()
+
+
+_own: WeakSet[OwnDuckDB] = WeakSet()
 _SPARE_SECONDS = 600
 _spare: list[tuple[duckdb.DuckDBPyConnection, float]] = []
 """The instance that the next question takes, and when it was made: at most one. A fork would have none of its threads."""
