@@ -123,6 +123,8 @@ def invoke(arguments: list[str]) -> int:
     except BrokenPipeError:
         _give_up_output()
         return EXIT_FAILED
+    except SystemExit:  # Rich's for a broken pipe; it has given up the output
+        return EXIT_FAILED
     except OSError as error:
         fault = _output_fault()
         if fault is None:
