@@ -120,10 +120,8 @@ def invoke(arguments: list[str]) -> int:
         return EXIT_FAILED
     except KeyboardInterrupt:
         return _interrupted(arguments)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # the latter is Rich's for the former
         _give_up_output()
-        return EXIT_FAILED
-    except SystemExit:  # Rich's for a broken pipe; it has given up the output
         return EXIT_FAILED
     except OSError as error:
         fault = _output_fault()
