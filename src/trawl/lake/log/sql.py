@@ -52,7 +52,8 @@ def connect(memory: str = _MEMORY) -> duckdb.DuckDBPyConnection:
     Those that are open at once share an instance: it takes 20 ms of CPU to make, as much as all else that a small
     question needs. (A fork has none of its parent's threads: it shares nothing with it.)
     """
-    return _configured(_instance("" if memory != _MEMORY else f"trawl-{os.getpid()}"), memory)
+    name = f"trawl-{os.getpid()}-{tempfile.gettempdir()}"  # the same name has the same configuration
+    return _quiet(_instance(memory, name if memory == _MEMORY else ""))
 
 
 class OwnDuckDB:
@@ -66,8 +67,9 @@ class OwnDuckDB:
         try:
             self._instance, self._made = _spare.pop()
         except IndexError:
-            self._instance, self._made = _instance(), time.monotonic()
-        self.con = _configured(self._instance.cursor(), memory)
+            self._instance, self._made = _instance(memory), time.monotonic()
+        self.con = _quiet(self._instance.cursor())
+        self.con.execute(f"SET memory_limit = '{memory}'")
         _own.add(self)
 
     def close(self) -> None:
@@ -99,20 +101,22 @@ _spare: list[tuple[duckdb.DuckDBPyConnection, float]] = []
 os.register_at_fork(before=_spare.clear)
 
 
-def _instance(name: str = "") -> duckdb.DuckDBPyConnection:
-    with _opening:
-        return duckdb.connect(f":memory:{name}")
-
-
-def _configured(con: duckdb.DuckDBPyConnection, memory: str) -> duckdb.DuckDBPyConnection:
+def _instance(memory: str, name: str = "") -> duckdb.DuckDBPyConnection:
     """It spills to a temporary folder, and reaches for nothing outside."""
-    con.execute(f"SET memory_limit = '{memory}'")
-    con.execute(f"SET temp_directory = {literal(f'{tempfile.gettempdir()}/trawl-duckdb')}")
-    con.execute("SET preserve_insertion_order = false")
-    con.execute("SET parquet_metadata_cache = true")  # the log is read several times over, and has many files
-    con.execute("SET TimeZone = 'UTC'")
-    con.execute("SET enable_progress_bar = false")  # it would stand in the middle of what a program reads
-    con.execute("SET autoinstall_known_extensions = false")
+    configuration: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": f"{tempfile.gettempdir()}/trawl-duckdb",
+        "preserve_insertion_order": False,
+        "parquet_metadata_cache": True,  # the log is read several times over, and has many files
+        "TimeZone": "UTC",
+        "autoinstall_known_extensions": False,
+    }
+    with _opening:
+        return duckdb.connect(f":memory:{name}", config=configuration)
+
+
+def _quiet(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    con.execute("SET enable_progress_bar = false")  # in a notebook it would stand in the middle of what is read
     return con
 
 

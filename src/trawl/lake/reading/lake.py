@@ -5,7 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from difflib import get_close_matches
 from functools import partial
@@ -58,8 +58,9 @@ class Lake:
         """
         if as_of is not None and as_of.tzinfo is None:
             raise ConfigurationError(f"as_of {as_of} has no time zone", remedy="add one, for example +00:00 or Z")
-        with ExitStack() as opened:
-            own = opened.enter_context(closing(OwnDuckDB("75%")))
+        own = OwnDuckDB("75%")
+        end: Callable[[], None] = own.close
+        try:
             words = sql.lower()
             names = self.sources()
             with faults(self.url):
@@ -75,13 +76,16 @@ class Lake:
                         as_of=as_of,
                         wanted=lambda view: view in words,
                     )
-            known = [f"{name}.{view}" for name in names for view in views.NAMES]
-            with _sql_errors(self.url, sql, known):
-                relation = own.con.sql(sql)
-            if relation is None:
-                raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
-            opened.pop_all()  # the result closes it
-        return Result(own, relation, self.url, partial(own.leave, names) if _only_asks(sql) else own.close)
+            if _only_asks(sql):
+                end = partial(own.leave, names)
+            relation = _asked(own.con, sql, self.url, names)
+        except ConfigurationError:  # what is refused has changed nothing
+            end()
+            raise
+        except BaseException:
+            own.close()
+            raise
+        return Result(own, relation, self.url, end)
 
     def faults(self) -> AbstractContextManager[None]:
         """Whatever the libraries below raise where the storage fails, or holds what is damaged, as one LakeError."""
@@ -206,9 +210,21 @@ def _flat(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     )
 
 
+def _asked(con: duckdb.DuckDBPyConnection, sql: str, url: str, sources: list[str]) -> duckdb.DuckDBPyRelation:
+    """A question, understood but not answered yet. Raises ConfigurationError where it is none."""
+    with _sql_errors(url, sql, [f"{name}.{view}" for name in sources for view in views.NAMES]):
+        relation = con.sql(sql)
+    if relation is None:
+        raise ConfigurationError("SQL: a statement without a result", remedy="ask with SELECT")
+    return relation
+
+
 def _only_asks(sql: str) -> bool:
     """Whether a question sets and makes nothing that would stay."""
-    return all(found.type == duckdb.StatementType.SELECT for found in duckdb.extract_statements(sql))
+    try:
+        return all(found.type == duckdb.StatementType.SELECT for found in duckdb.extract_statements(sql))
+    except (duckdb.Error, TypeError):  # no SQL; a lone surrogate
+        return True
 
 
 @contextmanager
