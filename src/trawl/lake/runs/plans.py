@@ -4,9 +4,10 @@ Nothing here makes a Python object per record: listings come as Arrow tables, de
 (one row group each), and only a shard's own worker reads its rows back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import IO
 
 import pyarrow as pa
@@ -31,6 +32,8 @@ LISTED = pa.schema(
     ]
 )
 
+_SLICES = pa.schema([("endpoint", pa.string()), ("first", pa.int64()), ("number", pa.int64())])
+_SLICE = "(first + hash(d.key) % number)::INTEGER"
 _VALIDATORS = {"etag", "last_modified"}
 _PRIOR_CONTENT = [field.name for field in CONTENT if field.name not in {"label", "locator", "version"}]
 
@@ -140,11 +143,11 @@ class Planner:
         con.register("rules_in", _rules_table(rules))
         con.register("listings_in", pa.concat_tables(listings) if listings else LISTED.empty_table())
         con.execute("CREATE OR REPLACE TEMP TABLE rules AS FROM rules_in")
-        con.execute("DROP TABLE IF EXISTS decision")
-        for level in range(1 + max((rule.level for rule in rules), default=0)):
-            parents = "" if level == 0 else self._following(rules, level)
-            query = self._decision(level, parents, token, force=force)
-            con.execute(f"CREATE TEMP TABLE decision AS {query}" if level == 0 else f"INSERT INTO decision {query}")
+        con.execute("CREATE OR REPLACE TEMP TABLE followed (endpoint VARCHAR, key VARCHAR, label VARCHAR)")
+        by_name = {rule.endpoint: rule for rule in rules}
+        for child in sorted((rule for rule in rules if rule.follow is not None), key=lambda rule: rule.level):
+            con.execute(f"INSERT INTO followed {self._following(child, by_name)}")
+        con.execute(f"CREATE OR REPLACE TEMP TABLE decision AS {self._decision(token, force=force)}")
         counts = con.execute("""
             SELECT r.endpoint,
                    count(*) FILTER (after = 'present') AS present,
@@ -176,37 +179,20 @@ class Planner:
         """Choose what this run fetches (at most `limit` records) and cut it into shards of at most so many records."""
         order = "CASE decision WHEN 'new' THEN 0 WHEN 'retry' THEN 1 WHEN 'missing' THEN 2 ELSE 3 END, checked_at NULLS FIRST"
         within = "" if limit is None else f"QUALIFY row_number() OVER (ORDER BY level, {order}) <= {limit}"
-        # An endpoint's records fall into as many slices as their weight asks for, by hash; small endpoints share one.
-        self._con.execute(f"""
-            CREATE OR REPLACE TEMP TABLE due AS
-            WITH chosen AS MATERIALIZED (SELECT * FROM decision WHERE decision <> 'fresh' {within}),
-            sizes AS (
-                SELECT level, endpoint,
-                       sum(greatest(1.0 / {records}, coalesce(bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0)) AS weight
-                FROM chosen GROUP BY level, endpoint
-            ), packed AS (
-                SELECT *, greatest(1, ceil(weight))::BIGINT AS slices,
-                       weight < 1 AS small, floor(sum(weight) OVER (PARTITION BY level, weight < 1 ORDER BY endpoint)) AS pack
-                FROM sizes
-            ), places AS (
-                SELECT level, small, CASE WHEN small THEN pack END AS pack, CASE WHEN small THEN '' ELSE endpoint END AS name,
-                       max(slices) AS slices
-                FROM packed GROUP BY ALL
-            ), numbered AS (
-                SELECT *, coalesce(sum(slices) OVER (ORDER BY level, small, pack, name
-                          ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS first FROM places
-            )
-            SELECT c.*, CAST(n.first + hash(c.key) % p.slices AS INTEGER) AS slice
-            FROM chosen c JOIN packed p ON p.level = c.level AND p.endpoint = c.endpoint
-            JOIN numbered n ON n.level = p.level AND n.small = p.small
-              AND n.pack IS NOT DISTINCT FROM (CASE WHEN p.small THEN p.pack END)
-              AND n.name = CASE WHEN p.small THEN '' ELSE p.endpoint END
-        """)
+        self._con.execute(
+            f"CREATE OR REPLACE TEMP TABLE due AS SELECT * FROM decision WHERE decision <> 'fresh' {within}"
+        )
+        weights = self._con.execute(f"""
+            SELECT level, endpoint, sum(greatest(1.0 / {records}, coalesce(bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0))::DOUBLE
+            FROM due GROUP BY level, endpoint ORDER BY level, endpoint
+        """).fetchall()
+        self._con.register("slices", _slices(weights))
 
     def shards(self) -> list[tuple[int, int, int]]:
         """(level, records, last known bytes) of every shard, in the order in which `write_shards` stores them."""
-        return self._con.execute("""
-            SELECT level, count(*)::INTEGER, coalesce(sum(bytes), 0)::BIGINT FROM due GROUP BY level, slice ORDER BY slice
+        return self._con.execute(f"""
+            SELECT level, count(*)::INTEGER, coalesce(sum(bytes), 0)::BIGINT
+            FROM due d JOIN slices USING (endpoint) GROUP BY level, {_SLICE} ORDER BY {_SLICE}
         """).fetchall()
 
     def write_shards(self, sink: IO[bytes]) -> None:
@@ -219,15 +205,15 @@ class Planner:
             good.format(name) if name in _VALIDATORS else f"c.{name}" for name in _PRIOR_CONTENT if name != "bytes"
         )
         reader = self._con.sql(f"""
-            SELECT d.slice, d.endpoint, d.key, coalesce(d.label, CASE WHEN d.current THEN c.label END) AS label,
+            SELECT {_SLICE} AS slice, d.endpoint, d.key, coalesce(d.label, CASE WHEN d.current THEN c.label END) AS label,
                    coalesce(d.locator, c.locator) AS locator, d.event, coalesce(d.state, 'present') AS state,
                    CASE WHEN d.event = '' THEN d.valid_from ELSE greatest(d.valid_from, {literal(self._now)}) END AS floor,
                    coalesce(d.version, 0) AS version, d.source_version, d.source_order, d.missing_since, d.refused_at,
                    coalesce(d.failures, 0) AS failures, d.bytes, {content}, d.body,
                    c.label AS stored_label
-            FROM due d LEFT JOIN {self._rows} c
+            FROM due d JOIN slices USING (endpoint) LEFT JOIN {self._rows} c
               ON c.endpoint = d.endpoint AND c.key = d.key AND c.valid_from = d.content_from AND c.version IS NOT NULL
-            ORDER BY d.slice
+            ORDER BY slice
         """).to_arrow_reader(16_384)
         schema = pa.schema([field for field in reader.schema if field.name != "slice"])
         with pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
@@ -263,21 +249,23 @@ class Planner:
             part = rows.filter(pc.equal(rows["endpoint"], endpoint))
             writer.add_table(Kind.STATE, endpoint, part)
 
-    def _following(self, rules: Sequence[EndpointRule], level: int) -> str:
-        """The listings of the children of one level: their parents' present records."""
-        return "".join(
-            f"""
-            UNION ALL BY NAME SELECT {literal(rule.endpoint)} AS endpoint, key, label FROM
-            (SELECT key, label, after, endpoint FROM decision WHERE NOT doubtful UNION ALL BY NAME
-             SELECT key, state AS after, endpoint FROM standing
-             WHERE endpoint NOT IN (SELECT endpoint FROM rules))
-            WHERE endpoint = {literal(rule.follow)} AND after = '{State.PRESENT}'
-            """
-            for rule in rules
-            if rule.level == level and rule.follow is not None
-        )
+    def _following(self, child: EndpointRule, rules: Mapping[str, EndpointRule]) -> str:
+        """The listing of an endpoint that follows another one: that one's present records."""
+        assert child.follow is not None
+        parent = rules.get(child.follow)
+        stands = f"(FROM standing WHERE endpoint = {literal(child.follow)} AND state = '{State.PRESENT}')"
+        if parent is None or not (parent.listed or parent.follow):
+            return f"SELECT {literal(child.endpoint)}, key, NULL FROM {stands}"
+        known = f"SEMI JOIN {stands} USING (key)" if parent.held else ""
+        listed = f"(FROM {self._seen()} WHERE endpoint = {literal(child.follow)})"
+        return f"SELECT {literal(child.endpoint)}, key, label FROM {listed} {known}"
 
-    def _decision(self, level: int, following: str, token: Token | None, *, force: bool) -> str:
+    def _seen(self) -> str:
+        """What the listings hold."""
+        refused = f"WHERE sha256(endpoint || '/' || key) NOT IN ({self._refused})" if self._refused else ""
+        return f"(FROM (FROM listings_in UNION ALL BY NAME FROM followed) {refused})"
+
+    def _decision(self, token: Token | None, *, force: bool) -> str:
         now = literal(self._now)
         if token is None:
             verified = token_due = "false"
@@ -289,10 +277,8 @@ class Planner:
                 coalesce(checked_at < {literal(token.first_seen)}, true) OR {now} >= {old_enough}
                 OR coalesce(source_version <> {literal(token.value)}, false)))"""
         audit = 0.0 if token is None else token.audit
-        refused = f"WHERE sha256(endpoint || '/' || key) NOT IN ({self._refused})" if self._refused else ""
         return f"""
-        WITH seen AS (SELECT * FROM (SELECT * FROM listings_in {following}) {refused}),
-        met AS (
+        WITH met AS (
             SELECT r.level, coalesce(l.endpoint, k.endpoint) AS endpoint, coalesce(l.key, k.key) AS key,
                    l.label, l.locator, l.body, k.* EXCLUDE (endpoint, key), r.detail, r.confirmed, r.freshness, r.tombstone_after,
                    r.held AND l.key IS NULL AS doubtful, r.since,
@@ -306,9 +292,9 @@ class Planner:
                    r.freshness * (0.75 + 0.2 * (hash(coalesce(l.key, k.key)) % 1000) / 1000) AS term,
                    checked_at + term <= {now} AS aged,
                    (hash(coalesce(l.key, k.key) || {literal(str(self._now.date()))}) % 10000) < {audit * 10000} AS sampled
-            FROM seen l FULL JOIN standing k ON l.endpoint = k.endpoint AND l.key = k.key
+            FROM {self._seen()} l FULL JOIN standing k ON l.endpoint = k.endpoint AND l.key = k.key
             JOIN rules r ON r.endpoint = coalesce(l.endpoint, k.endpoint)
-            WHERE r.level = {level} AND NOT (r.held AND k.key IS NULL)
+            WHERE NOT (r.held AND k.key IS NULL)
         )
         SELECT *, CASE
                 WHEN event IN ('{Event.NEW}', '{Event.BACK}') THEN '{State.PRESENT}'
@@ -360,6 +346,28 @@ def _rules_table(rules: Sequence[EndpointRule]) -> pa.Table:
             "tombstone_after": pa.array([rule.tombstone_after for rule in rules], pa.duration("us")),
         }
     )
+
+
+def _slices(weights: Sequence[tuple[int, str, float]]) -> pa.Table:
+    """The slices over which each endpoint's records are spread by hash: the first one, and their number.
+
+    There are as many as its records weigh shards; small endpoints of a level share one. `weights` are (level, endpoint,
+    weight in shards).
+    """
+    found: list[tuple[str, int, int]] = []
+    first, shared, room = 0, (-1, 0), 0.0
+    for level, endpoint, weight in sorted(weights, key=lambda known: (known[0], known[2] < 1, known[1])):
+        if weight >= 1:
+            found.append((endpoint, first, ceil(weight)))
+            first += ceil(weight)
+            continue
+        if level != shared[0] or weight > room:
+            shared, room = (level, first), 1.0
+            first += 1
+        room -= weight
+        found.append((endpoint, shared[1], 1))
+    columns = zip(*found, strict=True) if found else ((), (), ())
+    return pa.table([list(column) for column in columns], schema=_SLICES)
 
 
 def _groups(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
