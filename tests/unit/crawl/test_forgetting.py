@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -173,28 +174,36 @@ class Dying(Store):
         super().delete(path)
 
 
+@pytest.fixture(scope="module")
+def crawled_twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake with a record that must go, and an answer for it that was set aside."""
+    lake = tmp_path_factory.mktemp("crawled") / "lake"
+    with serving(bodies("bob", MARKER)) as (url, answers):
+        run(lake, url, SOURCE)
+        answers.bodies["a/2"] = {"surname": MARKER}
+        run(lake, url, SOURCE, force=True)
+    return lake
+
+
 @pytest.mark.parametrize("deletions", range(8))
 @pytest.mark.parametrize("remembered", [True, False])
 def test_killed_between_any_two_deletions_the_same_call_ends_it(
-    tmp_path: Path, deletions: int, remembered: bool
+    tmp_path: Path, crawled_twice: Path, deletions: int, remembered: bool
 ) -> None:
-    with serving(bodies("bob", MARKER)) as (url, answers):
-        run(tmp_path, url, SOURCE)
-        answers.bodies["a/2"] = {"surname": MARKER}
-        run(tmp_path, url, SOURCE, force=True)
-    lake = Lake(tmp_path)
-    lake.store = Dying(tmp_path, deletions)
+    folder = shutil.copytree(crawled_twice, tmp_path / "lake")
+    lake = Lake(folder)
+    lake.store = Dying(folder, deletions)
     ended = False
     try:
         forget(lake, "things", "a", "2", until_listed_again=not remembered)
         ended = True
     except KeyboardInterrupt:
-        assert traces(str(tmp_path)), "that was the test"
-    assert ask(tmp_path, "FROM things.records WHERE key = '2'") == []
+        assert traces(str(folder)), "that was the test"
+    assert ask(folder, "FROM things.records WHERE key = '2'") == []
     if not ended:
-        assert forget(Lake(tmp_path), "things", "a", "2", until_listed_again=not remembered) is not None
-    assert traces(str(tmp_path)) == set()
-    assert len(ask(tmp_path, "FROM things.records")) == 2
+        assert forget(Lake(folder), "things", "a", "2", until_listed_again=not remembered) is not None
+    assert traces(str(folder)) == set()
+    assert len(ask(folder, "FROM things.records")) == 2
 
 
 def test_held_news_about_the_record_are_decided_first(tmp_path: Path) -> None:

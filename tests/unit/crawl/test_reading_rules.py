@@ -142,8 +142,13 @@ def crawl(lake: Path, url: str, source: dict[str, Any], clock: Clock) -> Report:
 
 
 @pytest.fixture(scope="module")
-def stubborn() -> Iterator[str]:
-    with running(Stubborn()) as url:
+def api() -> Stubborn:
+    return Stubborn()
+
+
+@pytest.fixture(scope="module")
+def stubborn(api: Stubborn) -> Iterator[str]:
+    with running(api) as url:
         yield url
 
 
@@ -180,17 +185,18 @@ def test_any_edit_between_two_runs_ends_in_the_lake_of_a_clean_crawl(
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: f"{edit[0]}={edit[1]}")
-def test_one_edit_is_read_anew_and_then_asked_conditionally_again(tmp_path: Path, edit: tuple[str, Any]) -> None:
-    api, clock = Stubborn(), Clock()
-    with running(api) as url:
-        crawl(tmp_path / "kept", url, BASE, clock)
-        source = edited(BASE, *edit)
-        crawl(tmp_path / "kept", url, source, clock)
-        crawl(tmp_path / "clean", url, source, clock)
-        assert held(tmp_path / "kept") == held(tmp_path / "clean")
-        api.asked.clear()
-        clock.move(days=2)
-        crawl(tmp_path / "kept", url, source, clock)
+def test_one_edit_is_read_anew_and_then_asked_conditionally_again(
+    tmp_path: Path, api: Stubborn, stubborn: str, first: Path, edit: tuple[str, Any]
+) -> None:
+    clock, source = Clock(), edited(BASE, *edit)
+    clock.move(minutes=5)
+    lake = shutil.copytree(first, tmp_path / "kept")
+    crawl(lake, stubborn, source, clock)
+    crawl(tmp_path / "clean", stubborn, source, clock)
+    assert held(lake) == held(tmp_path / "clean")
+    api.asked.clear()
+    clock.move(days=2)
+    crawl(lake, stubborn, source, clock)
     assert all(same for path, same in api.asked if path.count("/") > 1), (
         "what was read by these rules is not sent again"
     )
