@@ -16,7 +16,7 @@ import pytest
 
 from tests.crawling import run
 from tests.torture.conftest import Family, Undisturbed, family_place, pokeapi_place
-from tests.torture.victims import TRAWL, Place, holdings, kill, known_holdings, place, until
+from tests.torture.victims import TRAWL, Forked, Place, holdings, kill, known_holdings, place, until
 from trawl.lake import Lake
 from trawl.lake.runs.lease import holder_of
 from trawl.replica import GeneratedCatalogue, ReplicaApp
@@ -25,13 +25,13 @@ from trawl.sources import load_source
 SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 
 
-def interrupt(process: subprocess.Popen[str], number: int, code: int) -> str:
+def interrupt(process: Forked, number: int, code: int) -> str:
     """Send the signal: the process ends in time, with its exit code and without a traceback. What it said."""
     process.send_signal(number)
     return ended(process, time.monotonic(), code)
 
 
-def ended(process: subprocess.Popen[str], sent: float, code: int) -> str:
+def ended(process: Forked | subprocess.Popen[str], sent: float, code: int) -> str:
     _, said = process.communicate(timeout=10)
     assert time.monotonic() - sent < 5, said
     assert "Traceback" not in said

@@ -19,7 +19,7 @@ import pytest
 
 from tests.crawling import ask
 from tests.torture.conftest import Undisturbed, family_place, pokeapi_place
-from tests.torture.victims import Forked, Place, difference, holdings, kill, known_holdings, log_rows, until
+from tests.torture.victims import Place, difference, holdings, kill, known_holdings, log_rows, until
 from trawl.crawl import maintain
 from trawl.lake import Lake
 from trawl.replica import ENCOUNTERS
@@ -186,7 +186,6 @@ def torture(case: Case, lake: Path, whole: Undisturbed, name: str | Path) -> Non
         shutil.copytree(before, lake)
     source = case.world
     with WORLDS[case.world](lake, case.day) as place:
-        place.start = Forked
         allowed = [known_holdings(known, source) for known in (before, after) if known is not None]
         for moment in case.moments:
             happened = moment(place)

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +31,25 @@ TRAWL = [sys.executable, "-c", "from trawl.cli import main; main()"]
 PATIENCE = 60  # seconds after which a process that should have come to a point is taken to hang
 
 
-def popen(arguments: list[str], **more: Any) -> subprocess.Popen[str]:
-    """The real command, as anybody starts it."""
-    command = [*TRAWL, *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **more)
-
-
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([__name__, "trawl.cli.run", "trawl.cli.maintain"])
 _one_at_a_time = threading.Lock()  # who looks for one process looks for all: of two, one would miss how it ended
 
 
 class Forked:
-    """The command in a process of its own that has all its modules already: to load them takes longer than to crawl."""
+    """The command in a process of its own that has all its modules already: to load them takes longer than to crawl.
+
+    All that it says comes from `stderr`.
+    """
 
     def __init__(self, arguments: list[str]) -> None:
-        self.stderr = tempfile.NamedTemporaryFile()  # noqa: SIM115  closed with the process
-        self._process = _forks.Process(target=_command, args=(arguments, self.stderr.name))
+        ours, theirs = _forks.Pipe(duplex=False)
+        self._process = _forks.Process(target=_command, args=(arguments, dict(os.environ), theirs))
         with _one_at_a_time:
             self._process.start()
+        theirs.close()
+        self.stderr = os.fdopen(os.dup(ours.fileno()))
+        ours.close()
 
     def poll(self) -> int | None:
         with _one_at_a_time:
@@ -59,21 +59,31 @@ class Forked:
     def returncode(self) -> int | None:
         return self.poll()
 
+    def send_signal(self, number: int) -> None:
+        if self._process.pid is not None and self.poll() is None:
+            os.kill(self._process.pid, number)
+
     def kill(self) -> None:
         self._process.kill()
 
-    def communicate(self) -> tuple[str, str]:
+    def communicate(self, timeout: float = PATIENCE) -> tuple[str, str]:
+        """What it says until it ends (the first place is for what it had said to another stream)."""
+        deadline = time.monotonic() + timeout
         while self.poll() is None:
+            assert time.monotonic() < deadline, "the process does not end"
             time.sleep(0.002)
         with self.stderr:
-            return "", self.stderr.read().decode()
+            return "", self.stderr.read()
 
 
-def _command(arguments: list[str], said: str) -> None:
+def _command(arguments: list[str], environment: dict[str, str], said: Connection) -> None:
     from trawl.cli import main
 
+    os.environ.clear()
+    os.environ.update(environment)
     for stream in (1, 2):
-        os.dup2(os.open(said, os.O_WRONLY | os.O_APPEND), stream)
+        os.dup2(said.fileno(), stream)
+    sys.stdout, sys.stderr = (os.fdopen(stream, "w", buffering=1, closefd=False) for stream in (1, 2))
     sys.argv = ["trawl", *arguments]
     main()
 
@@ -112,20 +122,19 @@ class Place:
     source: SourceConfig
     flags: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
-    start: Callable[..., Any] = popen
-    started: list[Any] = field(default_factory=list)
+    started: list[Forked] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
         return self.lake / self.source.name
 
-    def process(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
+    def process(self, *arguments: str) -> Forked:
         """The command, as a process of its own."""
-        process = self.start([*arguments, "--lake", str(self.lake)], **more)
+        process = Forked([*arguments, "--lake", str(self.lake)])
         self.started.append(process)
         return process
 
-    def run(self, name: str | Path, *more: str) -> subprocess.Popen[str]:
+    def run(self, name: str | Path, *more: str) -> Forked:
         return self.process("run", str(name), "--base-url", self.url, "--rate", "unlimited", *self.flags, *more)
 
     def finish(self, **more: Any) -> Report:
@@ -156,7 +165,7 @@ def place(lake: Path, app: Any, source: SourceConfig, **more: Any) -> Iterator[P
                 kill(process)
 
 
-def until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> bool:
+def until(process: Forked | subprocess.Popen[str], happened: Callable[[], bool]) -> bool:
     """Watch closely until it happened; False where the process ended before."""
     deadline = time.monotonic() + PATIENCE
     while not happened():
@@ -167,7 +176,7 @@ def until(process: subprocess.Popen[str], happened: Callable[[], bool]) -> bool:
     return True
 
 
-def kill(process: subprocess.Popen[str]) -> str:
+def kill(process: Forked | subprocess.Popen[str]) -> str:
     """SIGKILL, unless it has ended; what the process had said."""
     process.kill()
     return "" if process.stderr is None or process.stderr.closed else process.communicate()[1]
