@@ -19,6 +19,7 @@ from trawl.cli.interrupts import PATIENCE
 TRAWL = [sys.executable, "-c", "from trawl.cli import main; main()"]
 ROOT = Path(__file__).parents[3]
 AT_WORK = 1.5  # seconds of CPU after which a process is past its imports, thrice over
+THREADS_AT_WORK = 0.1  # and of a thread that is not its first one: it loads nothing
 
 
 def test_the_overview_names_every_command_with_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,8 +149,7 @@ def test_ctrl_c_ends_a_query_that_never_would(form: str, tmp_path: Path) -> None
         [*TRAWL, "query", endless, "--format", form, "--lake", str(tmp_path)], stderr=subprocess.PIPE, text=True
     )
     try:
-        while process.poll() is None and _processor_time(process.pid) < AT_WORK:  # it is past its imports and at work
-            time.sleep(0.05)
+        _until_at_work(process)
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         _, said = process.communicate(timeout=6)
@@ -183,8 +183,8 @@ def test_sigterm_ends_a_process_that_was_started_with_ctrl_c_ignored(command: st
             if command == "run":
                 silent.settimeout(60)
                 stack.enter_context(silent.accept()[0])
-            while command == "query" and process.poll() is None and _processor_time(process.pid) < AT_WORK:
-                time.sleep(0.05)
+            if command == "query":
+                _until_at_work(process)
             process.send_signal(signal.SIGINT)
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
@@ -197,6 +197,16 @@ def test_sigterm_ends_a_process_that_was_started_with_ctrl_c_ignored(command: st
     assert "Traceback" not in said
 
 
-def _processor_time(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def _until_at_work(process: "subprocess.Popen[str]") -> None:
+    """Wait until DuckDB answers the question."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    while process.poll() is None:
+        spent = {int(task.name): _processor_time(task) for task in tasks.iterdir()}
+        if spent.pop(process.pid) >= AT_WORK or any(seconds >= THREADS_AT_WORK for seconds in spent.values()):
+            return
+        time.sleep(0.02)
+
+
+def _processor_time(task: Path) -> float:
+    fields = (task / "stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
