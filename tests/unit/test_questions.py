@@ -40,6 +40,19 @@ def test_what_a_question_sets_or_makes_no_other_one_meets(lake: Lake, before: st
     assert lake.query(question).to_arrow() == clean
 
 
+@pytest.mark.parametrize(
+    "refused",
+    ["SELEC", "FROM nope", "SELECT 1; FROM nope", "SELECT '\udcff'", "", "SET threads = 1; FROM nope",
+     "CREATE TABLE things.left_over AS SELECT 1 AS i; FROM nope", "DROP SCHEMA things CASCADE; FROM nope"],
+)  # fmt: skip
+def test_what_is_refused_leaves_nothing_to_the_next_question(lake: Lake, refused: str) -> None:
+    for question in (SCHEMAS, "SELECT table_name FROM duckdb_tables()", "SELECT current_setting('threads')"):
+        clean = lake.query(question).to_arrow()
+        with pytest.raises(ConfigurationError):
+            lake.query(refused)
+        assert lake.query(question).to_arrow() == clean
+
+
 def test_each_question_sees_the_sources_of_its_own_lake(lake: Lake, tmp_path: Path) -> None:
     other = lake_of(tmp_path / "other", "others")
     for _ in range(2):
