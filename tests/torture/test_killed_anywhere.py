@@ -12,14 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.crawling import ask
 from tests.torture.conftest import Undisturbed, family_place, pokeapi_place
-from tests.torture.victims import Place, difference, holdings, kill, known_holdings, log_rows, until
+from tests.torture.victims import Place, difference, holdings, kill, known_holdings, known_log_rows, log_rows, until
 from trawl.crawl import maintain
 from trawl.lake import Lake
 from trawl.replica import ENCOUNTERS
@@ -167,9 +167,6 @@ WORLDS: dict[str, Callable[[Path, int], AbstractContextManager[Place]]] = {
     "pokeapi": pokeapi_place,
     "family": family_place,
 }
-
-
-known_log_rows = cache(log_rows)
 
 
 def path_of(world: str, endpoint: str, key: str) -> str:

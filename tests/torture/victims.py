@@ -201,10 +201,6 @@ def holdings(lake: Path | str, source: str, **more: Any) -> dict[str, pa.Table]:
     return {view: table.sort_by([(name, "ascending") for name in table.column_names]) for view, table in rows.items()}
 
 
-known_holdings = cache(holdings)
-"""Of a lake that nobody changes any more."""
-
-
 def difference(found: Counter[Any], expected: Counter[Any]) -> dict[str, list[Any]]:
     """What is missing and what is too much, and no more: thousands of equal rows hide one that differs."""
     both = {"missing": expected - found, "too much": found - expected}
@@ -219,3 +215,7 @@ def log_rows(lake: Path | str, source: str) -> Counter[tuple[Any, ...]]:
     table = snapshot.dataset().to_table(columns=[*columns, "key"])
     keys = ["" if row["kind"] == "run" else row["key"] for row in table.select(["kind", "key"]).to_pylist()]
     return Counter(zip(*(table[column].to_pylist() for column in columns), keys, strict=True))
+
+
+known_holdings, known_log_rows = cache(holdings), cache(log_rows)
+"""The same of a lake that nobody changes any more."""

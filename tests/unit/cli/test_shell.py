@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -199,14 +199,18 @@ def test_sigterm_ends_a_process_that_was_started_with_ctrl_c_ignored(command: st
 
 def _until_at_work(process: "subprocess.Popen[str]") -> None:
     """Wait until DuckDB answers the question."""
-    tasks = Path(f"/proc/{process.pid}/task")
     while process.poll() is None:
-        spent = {int(task.name): _processor_time(task) for task in tasks.iterdir()}
+        spent = _processor_times(process.pid)
         if spent.pop(process.pid) >= AT_WORK or any(seconds >= THREADS_AT_WORK for seconds in spent.values()):
             return
         time.sleep(0.02)
 
 
-def _processor_time(task: Path) -> float:
-    fields = (task / "stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _processor_times(pid: int) -> dict[int, float]:
+    """The seconds of CPU that each thread of a process has spent."""
+    found: dict[int, float] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+            found[int(task.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return found

@@ -23,7 +23,7 @@ def test_slices_are_numbered_without_a_gap_and_none_is_too_heavy_or_of_two_level
     assert sorted(row["endpoint"] for row in cut) == sorted(weights)
     sharing: dict[int, list[str]] = defaultdict(list)
     for row in cut:
-        assert row["number"] == max(1, ceil(weights[row["endpoint"]][1]))
+        assert row["number"] == ceil(weights[row["endpoint"]][1])
         for place in range(row["first"], row["first"] + row["number"]):
             sharing[place].append(row["endpoint"])
     assert sorted(sharing) == list(range(len(sharing)))

@@ -79,7 +79,7 @@ class OwnDuckDB:
     def leave(self, schemas: Iterable[str]) -> None:
         """Close it, but leave the instance, without these schemas, for a question of this process to come."""
         for name in schemas:
-            self.con.execute(f'DROP SCHEMA "{name}" CASCADE')
+            self.con.execute(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')
         self.con.close()
         if time.monotonic() - self._made < _SPARE_SECONDS:
             _spare[:] = [(self._instance, self._made)]

@@ -58,11 +58,10 @@ class Lake:
         """
         if as_of is not None and as_of.tzinfo is None:
             raise ConfigurationError(f"as_of {as_of} has no time zone", remedy="add one, for example +00:00 or Z")
+        words, names = sql.lower(), self.sources()
         own = OwnDuckDB("75%")
-        end: Callable[[], None] = own.close
+        end = partial(own.leave, names) if _only_asks(sql) else own.close
         try:
-            words = sql.lower()
-            names = self.sources()
             with faults(self.url):
                 for name in names:
                     source = self.source(name)
@@ -76,8 +75,6 @@ class Lake:
                         as_of=as_of,
                         wanted=lambda view: view in words,
                     )
-            if _only_asks(sql):
-                end = partial(own.leave, names)
             relation = _asked(own.con, sql, self.url, names)
         except ConfigurationError:  # what is refused has changed nothing
             end()

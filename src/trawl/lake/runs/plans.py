@@ -108,7 +108,9 @@ class Planner:
 
     def __init__(self, snapshot: Snapshot | None, now: datetime, forgotten: Sequence[str] = ()) -> None:
         self._now = now
-        self._refused = ", ".join(map(literal, forgotten))
+        refused = ", ".join(map(literal, forgotten))
+        believed = f"WHERE sha256(endpoint || '/' || key) NOT IN ({refused})" if refused else ""
+        self._seen = f"(FROM (FROM listings_in UNION ALL BY NAME FROM followed) {believed})"
         self._con = connect(_memory(snapshot))
         register_log(self._con, "log", snapshot)
         self._rows = rows_of("log")
@@ -184,7 +186,7 @@ class Planner:
         )
         weights = self._con.execute(f"""
             SELECT level, endpoint, sum(greatest(1.0 / {records}, coalesce(bytes, {_UNKNOWN_BYTES}) / {SHARD_BYTES}.0))::DOUBLE
-            FROM due GROUP BY level, endpoint ORDER BY level, endpoint
+            FROM due GROUP BY level, endpoint
         """).fetchall()
         self._con.register("slices", _slices(weights))
 
@@ -257,13 +259,8 @@ class Planner:
         if parent is None or not (parent.listed or parent.follow):
             return f"SELECT {literal(child.endpoint)}, key, NULL FROM {stands}"
         known = f"SEMI JOIN {stands} USING (key)" if parent.held else ""
-        listed = f"(FROM {self._seen()} WHERE endpoint = {literal(child.follow)})"
+        listed = f"(FROM {self._seen} WHERE endpoint = {literal(child.follow)})"
         return f"SELECT {literal(child.endpoint)}, key, label FROM {listed} {known}"
-
-    def _seen(self) -> str:
-        """What the listings hold."""
-        refused = f"WHERE sha256(endpoint || '/' || key) NOT IN ({self._refused})" if self._refused else ""
-        return f"(FROM (FROM listings_in UNION ALL BY NAME FROM followed) {refused})"
 
     def _decision(self, token: Token | None, *, force: bool) -> str:
         now = literal(self._now)
@@ -292,7 +289,7 @@ class Planner:
                    r.freshness * (0.75 + 0.2 * (hash(coalesce(l.key, k.key)) % 1000) / 1000) AS term,
                    checked_at + term <= {now} AS aged,
                    (hash(coalesce(l.key, k.key) || {literal(str(self._now.date()))}) % 10000) < {audit * 10000} AS sampled
-            FROM {self._seen()} l FULL JOIN standing k ON l.endpoint = k.endpoint AND l.key = k.key
+            FROM {self._seen} l FULL JOIN standing k ON l.endpoint = k.endpoint AND l.key = k.key
             JOIN rules r ON r.endpoint = coalesce(l.endpoint, k.endpoint)
             WHERE NOT (r.held AND k.key IS NULL)
         )
